@@ -1,0 +1,89 @@
+"""Everything that onnxpress raises on purpose, and the exit code that belongs to it.
+
+OnnxpressError              1  a run that failed
+  ModelError                1  a model that can't be read, checked, run or written
+  DataError                 1  an array of the data that can't be used
+  PluginError               1  a plugin failed to load, or broke the contract
+  GuardError                1  the result missed its guard; the original is kept
+  UsageError                2  the call itself is wrong
+    UnknownNameError        2  no step, option, layer, metric … of that name
+    OptionError             2  a value that an option does not take
+
+An error says what is wrong, where, and what to do next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+from typing import ClassVar
+
+
+class OnnxpressError(Exception):
+    """Base class of every error that onnxpress raises on purpose."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class ModelError(OnnxpressError):
+    """A model that can't be read, checked, run or written."""
+
+
+class DataError(OnnxpressError):
+    """An array of the data that can't be used."""
+
+
+class PluginError(OnnxpressError):
+    """A plugin failed to load, or broke the contract."""
+
+
+class PluginWarning(UserWarning):
+    """A plugin was left out; the message says which, why and what to do."""
+
+
+class GuardError(OnnxpressError):
+    """The result missed what was asked of it; nothing was written."""
+
+
+class UsageError(OnnxpressError):
+    """The call itself is wrong."""
+
+    exit_code = 2
+
+
+class OptionError(UsageError):
+    """A value that an option does not take."""
+
+
+class UnknownNameError(UsageError, KeyError):
+    """Nothing is known under the name asked for.
+
+    Args:
+        kind: What was looked for, as a noun: ``"step"``, ``"layer"``.
+        name: The name asked for.
+        known: The names there are.
+        hints: More lines that may explain the absence, such as plugins that failed.
+    """
+
+    def __init__(
+        self, kind: str, name: str, known: Iterable[str], hints: Iterable[str] = ()
+    ) -> None:
+        names = sorted(set(known))
+        lines = [f"there is no {kind} called {name!r}{suggestion(name, names)}", *hints]
+        self.message = "\n  ".join(lines)
+        super().__init__(self.message)
+
+    def __str__(self) -> str:
+        return self.message
+
+
+_SHOWN = 12
+
+
+def suggestion(name: str, known: Iterable[str]) -> str:
+    """Return ``"; did you mean …?"`` with the nearest names, else a list of what there is."""
+    names = sorted(set(known))
+    if close := get_close_matches(name, names, n=3, cutoff=0.5):
+        return f"; did you mean {' or '.join(map(repr, close))}?"
+    more = f", … ({len(names)} in all)" if len(names) > _SHOWN else ""
+    return f"; known: {', '.join(names[:_SHOWN]) or 'none'}{more}"

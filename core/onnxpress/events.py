@@ -1,0 +1,50 @@
+"""What observers are told while a recipe or a benchmark runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+
+@dataclass(frozen=True, slots=True)
+class StepStarted:
+    """Step `index` (from 0) of `total` begins."""
+
+    index: int
+    total: int
+    name: str
+    options: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """`done` of `total` pieces of the task `label`; `total` is None where nobody knows."""
+
+    label: str
+    done: int
+    total: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class StepFinished:
+    """A step has run."""
+
+    index: int
+    total: int
+    name: str
+    seconds: float
+    changed: int
+    declined: int
+
+
+@dataclass(frozen=True, slots=True)
+class Benchmarked:
+    """One model was measured on one runtime; `result` is its entry of ``benchmark --json``."""
+
+    model: str
+    runtime: str
+    result: Mapping[str, Any] = field(default_factory=dict)
+
+
+Event: TypeAlias = StepStarted | Progress | StepFinished | Benchmarked

@@ -1,0 +1,3 @@
+"""Small graphs that several tests use."""
+
+from __future__ import annotations

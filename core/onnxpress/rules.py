@@ -33,6 +33,11 @@ class Rule:
     domain: str = ""
     since: int = 1
 
+    @property
+    def operator(self) -> str:
+        """The operator with its domain, such as ``com.acme.Rotary``."""
+        return f"{self.domain}.{self.op}" if self.domain else self.op
+
 
 class RuleTable(Generic[F]):
     """The rules of one interpretation, found by operator."""

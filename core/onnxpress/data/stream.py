@@ -1,0 +1,245 @@
+"""`StreamData`: somebody's iterable of batches, as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import Any, Protocol, runtime_checkable
+
+from onnxpress.data.batch import Array, Batch, Data
+from onnxpress.data.checks import check_finite, check_labels
+from onnxpress.data.items import Reader
+from onnxpress.data.options import Options
+from onnxpress.data.overlap import ENDLESS, Origin
+from onnxpress.data.prepare import preparations
+from onnxpress.data.regroup import rebatch, window
+from onnxpress.data.signature import Signature
+from onnxpress.errors import DataError, OnnxpressError, OptionError
+
+
+@runtime_checkable
+class BatchReader(Protocol):
+    """ONNX Runtime's ``CalibrationDataReader``."""
+
+    def get_next(self) -> Any: ...
+
+
+class Indexed:
+    """What has a length and gives items by index, as an iterable.
+
+    Python's own way to go through such an object asks until it raises `IndexError`,
+    which torch's datasets need not do.
+    """
+
+    def __init__(self, items: Any) -> None:
+        self._items = items
+
+    def __iter__(self) -> Iterator[object]:
+        return (self._items[index] for index in range(len(self._items)))
+
+
+class StreamData(Data):
+    """Batches taken from an iterable whenever they are gone through.
+
+    What can be gone through only once (a generator, a reader that can't rewind) is kept
+    as it comes, so that it can be gone through again.
+
+    Args:
+        name: What the report calls it.
+        source: An iterable of items, or a `BatchReader`.
+        origin: What tells it from other sources; see `Origin`.
+        reader: Reads the items.
+        signature: What the model wants.
+        options: Which samples, and how they are prepared.
+
+    Raises:
+        DataError: If there is no first batch, or it is not what the model wants.
+        OptionError: If an option can't be had from a stream.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        source: Iterable[object] | BatchReader,
+        origin: object,
+        reader: Reader,
+        signature: Signature,
+        options: Options,
+    ) -> None:
+        _check_options(options, signature)
+        self.name = name
+        self._signature = signature
+        self._options = options
+        self._prepare = preparations(signature, options)
+        self._samples: int | None = None
+        self.notes = _order_note(source)
+        self._raw = self._arrays(source, reader)
+        self._stop = ENDLESS if options.limit is None else options.offset + options.limit
+        self.origin = Origin(origin, range(options.offset, self._stop))
+        first = next(iter(self), None)
+        if first is None:
+            raise DataError(f"{name} is empty: there is no first batch")
+        self.labelled = first.labels is not None
+
+    @property
+    def samples(self) -> int | None:
+        return self._samples
+
+    def __iter__(self) -> Iterator[Batch]:
+        count = 0
+        for index, batch in enumerate(self._grouped()):
+            if self._signature.fixed and batch.size < self._signature.fixed:
+                self._note_left_out(batch.size)
+                break
+            yield self._prepared(batch, f"{self.name}, batch {index}")
+            count += batch.size
+        self._samples = count
+
+    def _arrays(self, source: Iterable[object] | BatchReader, reader: Reader) -> Iterable[Batch]:
+        items: Iterable[object] = _Rewound(source) if isinstance(source, BatchReader) else source
+        arrays = _Arrays(items, reader, self._signature, self.name)
+        if not _is_one_shot(source):
+            return arrays
+        self.notes += ("it can be gone through only once, so its arrays are kept in memory",)
+        return _Replay(arrays)
+
+    def _grouped(self) -> Iterator[Batch]:
+        batches = iter(self._raw)
+        start, stop = self._options.offset, self._stop
+        if not self._signature.batched:
+            return islice(batches, start, stop)
+        if (start, stop) != (0, ENDLESS):
+            batches = window(batches, start, stop)
+        size = self._signature.fixed or self._options.batch
+        return rebatch(batches, size) if size else batches
+
+    def _prepared(self, batch: Batch, where: str) -> Batch:
+        feeds = {name: self._feed(name, raw, where) for name, raw in batch.feeds.items()}
+        return Batch(feeds, batch.labels)
+
+    def _feed(self, name: str, raw: Array, where: str) -> Array:
+        where = f"{where}: the array for {name!r}"
+        array = self._prepare[name].plan(raw.shape, raw.dtype, where).apply(raw)
+        check_finite(array, where)
+        return array
+
+    def _note_left_out(self, count: int) -> None:
+        fixed = self._signature.fixed
+        note = f"the last {count} samples are left out: the model takes {fixed} at once"
+        if note not in self.notes:
+            self.notes += (note,)
+
+
+class _Rewound:
+    """A reader as an iterable, from its first batch on where it can rewind."""
+
+    def __init__(self, reader: BatchReader) -> None:
+        self._reader = reader
+
+    def __iter__(self) -> Iterator[object]:
+        getattr(self._reader, "rewind", lambda: None)()
+        while (item := self._reader.get_next()) is not None:
+            yield item
+
+
+class _Arrays:
+    """The items of an iterable as numpy arrays that fit each other."""
+
+    def __init__(
+        self, items: Iterable[object], reader: Reader, signature: Signature, name: str
+    ) -> None:
+        self._items = items
+        self._reader = reader
+        self._batched = signature.batched
+        self._name = name
+
+    def __iter__(self) -> Iterator[Batch]:
+        labelled = None
+        for index, item in enumerate(_guarded(self._items, self._name)):
+            batch = self._reader.read(item, index)
+            where = f"{self._name}, batch {index}"
+            if self._batched:
+                _check_sizes(batch, where)
+            if labelled not in {None, batch.labels is not None}:
+                raise DataError(f"{where} has {'no' if labelled else ''} labels, unlike the first")
+            labelled = batch.labels is not None
+            yield batch
+
+
+class _Replay:
+    """What an iterable gave, kept to be given again; it is asked for no more than is needed."""
+
+    def __init__(self, batches: Iterable[Batch]) -> None:
+        self._rest = iter(batches)
+        self._seen: list[Batch] = []
+        self._error: OnnxpressError | None = None
+
+    def __iter__(self) -> Iterator[Batch]:
+        index = 0
+        while index < len(self._seen) or self._draw():
+            yield self._seen[index]
+            index += 1
+
+    def _draw(self) -> bool:
+        if self._error is not None:  # a generator that raised would now just end
+            raise self._error
+        try:
+            batch = next(self._rest, None)
+        except OnnxpressError as error:
+            self._error = error
+            raise
+        if batch is None:
+            return False
+        # Copied, because a generator may well fill the same array again and again.
+        labels = None if batch.labels is None else batch.labels.copy()
+        self._seen.append(Batch({name: a.copy() for name, a in batch.feeds.items()}, labels))
+        return True
+
+
+def _order_note(source: object) -> tuple[str, ...]:
+    if type(getattr(source, "sampler", None)).__name__ != "RandomSampler":  # torch's shuffle=True
+        return ()
+    return ("it shuffles, so results differ from run to run; make it with shuffle=False",)
+
+
+def _is_one_shot(source: object) -> bool:
+    if isinstance(source, BatchReader):
+        return not hasattr(source, "rewind")
+    return hasattr(source, "__next__")
+
+
+def _guarded(items: Iterable[object], name: str) -> Iterator[object]:
+    """Go through foreign items; what they raise becomes a `DataError` that says where."""
+    index = 0
+    try:
+        for item in items:
+            yield item
+            index += 1
+    except OnnxpressError:
+        raise
+    except Exception as error:
+        kind = type(error).__name__
+        raise DataError(f"{name}: batch {index} could not be had: {kind}: {error}") from error
+
+
+def _check_sizes(batch: Batch, where: str) -> None:
+    sizes = {name: array.shape[0] if array.ndim else None for name, array in batch.feeds.items()}
+    if None in sizes.values() or len(set(sizes.values())) > 1:
+        listed = ", ".join(f"{name!r}: {array.shape}" for name, array in batch.feeds.items())
+        raise DataError(f"{where}: the first axes, which count samples, differ: {listed}")
+    if not batch.size:
+        raise DataError(f"{where} is empty: it has no samples")
+    if batch.labels is not None:
+        check_labels(batch.labels, batch.size, f"{where}: labels")
+
+
+def _check_options(options: Options, signature: Signature) -> None:
+    if options.shuffle is not None:
+        raise OptionError(
+            "shuffle is for arrays and folders; what comes in batches has its own order"
+        )
+    fixed = signature.fixed
+    if fixed is not None and options.batch not in {None, fixed}:
+        raise OptionError(
+            f"batch={options.batch}: the model takes {fixed} at once; leave batch out"
+        )

@@ -1,0 +1,1 @@
+"""The one stopwatch: processes, rounds, memory, and what is known of the machine."""

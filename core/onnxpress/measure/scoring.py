@@ -1,0 +1,64 @@
+"""What the models answer on data: their accuracy, and how far they are from the first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from onnxpress.events import Event, Progress
+from onnxpress.measure.difference import Difference
+
+if TYPE_CHECKING:
+    from onnxpress.data.batch import Array, Batch, Data
+    from onnxpress.measure.contender import Contender
+    from onnxpress.metrics import Meter, Metric
+
+
+@dataclass
+class Score:
+    """What one contender's outputs came to; the metric is None where there is nothing to score."""
+
+    metric: Metric | None
+    meter: Meter | None
+    difference: Difference = field(default_factory=Difference)
+
+    def accuracy(self) -> dict[str, Any] | None:
+        """Return ``name`` and ``value`` of the metric, JSON-ready."""
+        if self.metric is None or self.meter is None:
+            return None
+        return {"name": self.metric.name, "value": self.meter.value()}
+
+
+def score(
+    contenders: Sequence[Contender],
+    data: Data,
+    metric: Metric | None,
+    notify: Callable[[Event], None],
+) -> list[Score]:
+    """Run all contenders on the data, batch by batch, each in its own process.
+
+    One batch is in memory at a time.  Each is compared with the first on its runtime.
+    """
+    scores = [Score(metric, metric.start() if metric else None) for _ in contenders]
+    done = 0
+    for batch in data:
+        firsts: dict[str, Mapping[str, Array] | None] = {}
+        for one, its in zip(contenders, scores, strict=True):
+            one.attempt(partial(_score_batch, one, its, batch, firsts))
+            firsts.setdefault(one.case.runtime, None)  # the first there is, and it failed
+        done += batch.size
+        notify(Progress("running on data", done, data.samples))
+    return scores
+
+
+def _score_batch(
+    one: Contender, its: Score, batch: Batch, firsts: dict[str, Mapping[str, Array] | None]
+) -> None:
+    outputs = one.run(batch.feeds)
+    reference = firsts.setdefault(one.case.runtime, outputs)
+    if reference is not None:
+        its.difference.update(outputs, reference)
+    if its.meter is not None:
+        its.meter.update(outputs, batch, reference)

@@ -1,0 +1,149 @@
+"""The models to be measured: their names, their files, and what they are timed on."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+from onnxpress.errors import OnnxpressError, UsageError, suggestion
+from onnxpress.measure.arrays import write_arrays
+
+if TYPE_CHECKING:
+    from onnxpress.data.batch import Array
+    from onnxpress.graph.model import Model
+
+Source: TypeAlias = "str | os.PathLike[str] | Model"
+
+
+@dataclass
+class Subject:
+    """A model to be measured.
+
+    Attributes:
+        name: What the result calls it; told apart from all others.
+        path: Its file.
+        model: What was read of it; None if it can't be read.
+        bytes_stored: The size of its file and external data.
+        feeds: The file with the arrays to time it on.
+        batch: How many samples those are.
+        failure: Why it can't be measured; empty if it can.
+    """
+
+    name: str
+    path: Path
+    model: Model | None = None
+    bytes_stored: int = 0
+    feeds: Path = Path()
+    batch: int = 1
+    failure: str = ""
+
+    def prepare(self, samples: Callable[[Model], Mapping[str, Array]], batch: int) -> None:
+        """Write the arrays to time it on beside `feeds`; what goes wrong is its failure.
+
+        Args:
+            samples: Makes the arrays for a model.
+            batch: How many samples they are, where the model leaves it open.
+        """
+        from onnxpress.measure.inputs import samples_per_run
+
+        if self.model is None:
+            return
+        try:
+            write_arrays(self.feeds, samples(self.model))
+            self.batch = samples_per_run(self.model, batch)
+        except OnnxpressError as error:
+            self.failure = str(error)
+        self.model = None  # read for this alone
+
+
+def subjects(sources: Sequence[Source], folder: Path) -> list[Subject]:
+    """Look at every model; those that are only in memory are saved below `folder`.
+
+    Raises:
+        UsageError: If a file does not exist.
+    """
+    paths = [_path(source) for source in sources]
+    names = _distinct([_name(source, path) for source, path in zip(sources, paths, strict=True)])
+    return [
+        _subject(name, source, path, folder / str(index))
+        for index, (name, source, path) in enumerate(zip(names, sources, paths, strict=True))
+    ]
+
+
+def _path(source: Source) -> Path | None:
+    """Return the file given, None for a model in memory."""
+    if not isinstance(source, str | os.PathLike):
+        return None
+    path = Path(source)
+    if path.is_file():
+        return path
+    if path.is_dir():
+        raise UsageError(f"{path} is a folder; give the .onnx file in it")
+    siblings = [f.name for f in path.parent.glob("*.onnx")] if path.parent.is_dir() else []
+    raise UsageError(f"there is no file {str(path)!r}{suggestion(path.name, siblings)}")
+
+
+def _name(source: Source, path: Path | None) -> str:
+    if path is not None:
+        return str(source)
+    loaded_from = getattr(source, "path", None)
+    return loaded_from.name if isinstance(loaded_from, Path) else "model"
+
+
+def _distinct(names: Sequence[str]) -> list[str]:
+    seen: Counter[str] = Counter()
+    distinct = []
+    for name in names:
+        seen[name] += 1
+        distinct.append(name if seen[name] == 1 else f"{name} ({seen[name]})")
+    return distinct
+
+
+def _subject(name: str, source: Source, path: Path | None, own: Path) -> Subject:
+    own.mkdir()
+    subject = Subject(name, path or own / "model.onnx", feeds=own / "feeds.npz")
+    try:
+        subject.model = _read(source, subject.path)
+    except OnnxpressError as error:
+        subject.failure = str(error)
+    subject.bytes_stored = _bytes_stored(subject)
+    return subject
+
+
+def _read(source: Source, path: Path) -> Model:
+    if isinstance(source, str | os.PathLike):
+        return read_as_it_is(path)
+    source.save(path)
+    return source
+
+
+def _bytes_stored(subject: Subject) -> int:
+    from onnxpress.measure.size import external_files
+
+    files = [subject.path] if subject.path.is_file() else []
+    if subject.model is not None:
+        files += external_files(subject.model.ir)
+    return sum(file.stat().st_size for file in files)
+
+
+def read_as_it_is(path: Path) -> Model:
+    """Read a file for its inputs alone: what is measured is the file, not what we make of it.
+
+    So there is no upgrade and no check here; whether it is valid, the runtime says.
+
+    Raises:
+        ModelError: If it is no ONNX model.
+    """
+    import onnx_ir as ir
+
+    from onnxpress.errors import ModelError
+    from onnxpress.graph.model import Model
+
+    try:
+        return Model(ir.load(path), path)
+    except Exception as error:
+        raise ModelError("it is no ONNX model, or is damaged") from error

@@ -54,10 +54,9 @@ def open_folder(path: Path, signature: Signature, options: Options) -> ImageFold
     files, labels, note = _list(path)
     size = options.size or frame.size or image_size(files[0])
     fitting = Fitting(size, frame.channels, options.resize, crop=options.size is not None)
-    depth = (frame.channels,) if frame.channel_axis else ()
-    images = Column(
-        "images", (len(files), *size, *depth), np.dtype(np.uint8), _Files(files, fitting).load
-    )
+    shape = (*size, frame.channels) if frame.channel_axis else size
+    load = _Files(files, fitting, shape).part
+    images = Column("images", (len(files), *shape), np.dtype(np.uint8), load)
     column = None if labels is None else Column.of("labels", np.asarray(labels, np.int64))
     return ImageFolder(images, column, frame.layout, note)
 
@@ -142,11 +141,13 @@ class _Files:
 
     files: Sequence[Path]
     fitting: Fitting
+    shape: tuple[int, ...]
 
-    def load(self, start: int, stop: int) -> _Files:
-        return _Files(self.files[start:stop], self.fitting)
+    def part(self, start: int, stop: int) -> _Files:
+        return _Files(self.files[start:stop], self.fitting, self.shape)
 
     def __getitem__(self, rows: Rows, /) -> Array:
         chosen = self.files[rows] if isinstance(rows, slice) else [self.files[i] for i in rows]
         with ThreadPoolExecutor() as pool:  # decoding runs outside the interpreter's lock
-            return np.stack(list(pool.map(lambda path: decode(path, self.fitting), chosen)))
+            pixels = list(pool.map(lambda path: decode(path, self.fitting), chosen))
+        return np.stack(pixels).reshape(-1, *self.shape)

@@ -91,6 +91,8 @@ def _asked_for(wanted: Input, inputs: Sequence[Input], asked: Mapping[str, str])
 
 
 def _only_candidate(arrays: Mapping[str, Described]) -> str | None:
+    if len(arrays) == 1:
+        return next(iter(arrays))
     candidates = [name for name in arrays if _is_numeric(arrays[name]) and not _label_like(name)]
     if len(candidates) != 1:
         candidates = [name for name in candidates if name.lower() in INPUT_NAMES]

@@ -16,8 +16,9 @@ from onnxpress.data.match import match
 from onnxpress.data.options import Options, read_options
 from onnxpress.data.rows import DEFAULT_BATCH, row_data
 from onnxpress.data.signature import Signature
+from onnxpress.data.sources import BatchReader, Indexed
 from onnxpress.data.spec import Request, parse_spec, parse_table
-from onnxpress.data.stream import BatchReader, Indexed, StreamData
+from onnxpress.data.stream import StreamData
 from onnxpress.errors import DataError, OnnxpressError, OptionError, UsageError
 
 if TYPE_CHECKING:
@@ -133,12 +134,17 @@ def _from_object(value: object, asked: _Asked) -> Data:
         return _from_columns({name: Column.of(name, a) for name, a in arrays.items()}, asked, None)
     if isinstance(value, tuple) and _is_set_of_arrays(value, asked.signature):
         return _from_tuple(value, asked)
-    if isinstance(value, Iterable | BatchReader) and not isinstance(value, str | bytes | Mapping):
+    if isinstance(value, str | bytes | Mapping):
+        raise DataError(_unusable(value, asked.name))
+    if isinstance(value, Iterable | BatchReader):
         return _from_stream(value, asked)
     if hasattr(value, "__getitem__") and hasattr(value, "__len__"):  # torch's map-style Dataset
         return _from_indexed(value, asked)
-    kind = type(value).__name__
-    raise DataError(f"{asked.name}: an object of type {kind} can't feed a model; data is {FORMS}")
+    raise DataError(_unusable(value, asked.name))
+
+
+def _unusable(value: object, name: str) -> str:
+    return f"{name}: an object of type {type(value).__name__} can't feed a model; data is {FORMS}"
 
 
 def _from_indexed(value: Any, asked: _Asked) -> Data:
@@ -160,8 +166,10 @@ def _named_arrays(value: object, asked: _Asked) -> dict[str, Array]:
         return {"data": to_array(value, asked.name)}
     if not isinstance(value, Mapping):
         return {}
-    if any(isinstance(entry, str) for entry in value.values()):
-        raise UsageError(f"a table of data needs a path; this one has {', '.join(map(str, value))}")
+    if "path" in value or any(isinstance(entry, str) for entry in value.values()):
+        raise UsageError(
+            f"a table of data needs a path, as text; it has {', '.join(map(str, value))}"
+        )
     return {str(key): to_array(entry, f"{asked.name}: {key!r}") for key, entry in value.items()}
 
 

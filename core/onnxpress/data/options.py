@@ -95,7 +95,7 @@ def _number(text: str) -> float:
 
 
 def _layout(name: str, value: object) -> Layout:
-    if value in {"nchw", "nhwc"}:
+    if value in ("nchw", "nhwc"):
         return value
     raise OptionError(f"{name}={value}: {name} is nchw or nhwc")
 

@@ -32,32 +32,36 @@ class Plan:
     Attributes:
         new_axis: Where a missing channel axis of size 1 is put in.
         turn: The order of axes, where the layout changes.
+        computes: Whether values are computed with; else they are converted without loss.
         scale: Values become ``(x * scale - mean) / std``.
         mean: See `scale`.
         std: See `scale`.
         dtype: The element type of the result; None keeps that of the array.
-        shape: The shape of the result for the shape planned with.
     """
 
     new_axis: int | None
     turn: Shape | None
+    computes: bool
     scale: Floats | None
     mean: Floats | None
     std: Floats | None
     dtype: np.dtype[Any] | None
-    shape: Shape
 
-    def apply(self, array: Array) -> Array:
-        """Return a new, contiguous array; `array` stays as it was."""
+    def apply(self, array: Array, where: str) -> Array:
+        """Return a new, contiguous array; `array` stays as it was.
+
+        Raises:
+            DataError: If what is computed does not fit into an integer type; names `where`.
+        """
         if self.new_axis is not None:
             array = np.expand_dims(array, self.new_axis)
         if self.turn is not None:
             array = array.transpose(self.turn)
-        if self.scale is None and self.mean is None and self.std is None:
-            return np.array(array, self.dtype, order="C")
-        return self._compute(array)
+        return (
+            self._compute(array, where) if self.computes else np.array(array, self.dtype, order="C")
+        )
 
-    def _compute(self, array: Array) -> Array:
+    def _compute(self, array: Array, where: str) -> Array:
         result = np.array(array, _exact_enough(self.dtype), order="C")
         if self.scale is not None:
             result *= self.scale
@@ -65,7 +69,7 @@ class Plan:
             result -= self.mean
         if self.std is not None:
             result /= self.std
-        return result if self.dtype is None else result.astype(self.dtype, copy=False)
+        return result if self.dtype is None else _narrowed(result, self.dtype, where)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +86,7 @@ class Preparation:
         Args:
             shape: The shape of a batch.
             dtype: Its element type.
-            where: Which array this is, for errors.
+            where: Which array this is and what shape it has, for errors.
 
         Raises:
             DataError: If the shape or the type can't be what the input takes.
@@ -102,22 +106,26 @@ class Preparation:
         elif turn is not None:
             result = tuple(shape[axis] for axis in turn)
         if (axis := self.wanted.misfit(result)) is not None:
-            raise DataError(_misfit(self.wanted, self.options, shape, result, axis, where))
+            turned = "" if turn is None else f", turned round by layout={self.options.layout},"
+            wrong = f"{where}{turned} does not fit input {self.wanted.name!r}, {self.wanted}"
+            advice = _advice(self.wanted, self.options, shape)
+            raise DataError(f"{wrong}: {_difference(self.wanted, result, axis)}{advice}")
         self._check_dtype(dtype, where)
         constants = (self.options.scale, self.options.mean, self.options.std)
         scale, mean, std = (
             self._constant(name, numbers, result, where)
             for name, numbers in zip(("scale", "mean", "std"), constants, strict=True)
         )
-        return Plan(new_axis, turn, scale, mean, std, self.wanted.dtype, result)
+        computes = self.options.computes
+        return Plan(new_axis, turn, computes, scale, mean, std, self.wanted.dtype)
 
     def _turn(self, shape: Shape, where: str) -> Shape | None:
         if self.options.layout is None:
             return None
         if len(shape) != _IMAGES:
             raise DataError(
-                f"{where} has shape {shape}, and layout={self.options.layout} is for arrays with "
-                "4 axes: samples, height, width and channels"
+                f"layout={self.options.layout} turns arrays with 4 axes (samples, height, width, "
+                f"channels), and {where} has {len(shape)}"
             )
         return _TURNS[self.options.layout]
 
@@ -126,11 +134,10 @@ class Preparation:
         computes = self.options.computes and (dtype.kind in "biu" or is_float(dtype))
         if wanted is None or computes or _converts(dtype, wanted):
             return
-        advice = f"convert it with numpy: array.astype({wanted.name!r})"
-        if is_float(wanted) and is_float(dtype):
-            advice += ", or add the option scale=1"
+        advice = ", or with the option scale=1" if is_float(wanted) and is_float(dtype) else ""
         raise DataError(
-            f"{where} is {dtype}, and input {self.wanted.name!r} takes {wanted}; {advice}"
+            f"{where} is {dtype}, and input {self.wanted.name!r} takes {wanted}; "
+            f"convert it with numpy's astype{advice}"
         )
 
     def _constant(self, name: str, numbers: Numbers, shape: Shape, where: str) -> Floats | None:
@@ -143,10 +150,12 @@ class Preparation:
         axis = self._channel_axis(len(numbers), shape)
         if axis is None:
             raise OptionError(
-                f"{name} has {len(numbers)} numbers, and {where} of shape {shape} has no axis of "
-                f"{len(numbers)} channels; give one number, or one per channel"
+                f"{name} has {len(numbers)} numbers, and {where} has no axis of {len(numbers)} "
+                "channels; give one number, or one per channel"
             )
-        return np.asarray(numbers, dtype).reshape((-1,) + (1,) * (len(shape) - 1 - axis))
+        column = np.asarray(numbers, dtype).reshape((-1,) + (1,) * (len(shape) - 1 - axis))
+        # Written out over whole rows of pixels: numpy is slow along an axis of three.
+        return np.ascontiguousarray(np.broadcast_to(column, (*column.shape[:-2], *shape[-2:])))
 
     def _channel_axis(self, count: int, shape: Shape) -> int | None:
         last = len(shape) - 1
@@ -157,29 +166,28 @@ class Preparation:
 def preparations(signature: Signature, options: Options) -> dict[str, Preparation]:
     """Return the preparation of every input, by name.
 
-    Scale, mean, std and layout are for the model's one float input; the others are
-    fed as they are.
+    Scale, mean, std and layout are for the model's only input, or its only float input;
+    the others are fed as they are.
 
     Raises:
-        OptionError: If they are given, and there is no float input or more than one.
+        OptionError: If they are given, and there is no such input.
     """
     plain = Options()
-    floats = [i.name for i in signature.inputs if i.is_float or i.dtype is None]
+    meant = [i.name for i in signature.inputs if i.is_float or len(signature.inputs) == 1]
     asked = options.computes or options.layout is not None
-    if asked and len(floats) != 1:
-        found = f"several: {', '.join(floats)}" if floats else "none"
+    if asked and len(meant) != 1:
+        found = f"several: {', '.join(meant)}" if meant else "none"
         raise OptionError(
             "scale, mean, std and layout are for a model with one float input, and this one has "
             f"{found}; prepare the arrays before"
         )
-    return {
-        i.name: Preparation(i, options if i.name in floats else plain) for i in signature.inputs
-    }
+    return {i.name: Preparation(i, options if i.name in meant else plain) for i in signature.inputs}
 
 
 def _exact_enough(dtype: np.dtype[Any] | None) -> np.dtype[np.floating[Any]]:
-    """Return the type to compute in: double for a double input, else single."""
-    return np.dtype(np.float64 if dtype == np.float64 else np.float32)
+    """Return the type to compute in: single for up to single precision, else double."""
+    single = dtype is None or (is_float(dtype) and dtype != np.float64)
+    return np.dtype(np.float32 if single else np.float64)
 
 
 def _missing_channel(wanted: Input, shape: Shape) -> int | None:
@@ -201,17 +209,25 @@ def _converts(dtype: np.dtype[Any], wanted: np.dtype[Any]) -> bool:
     return dtype == wanted.newbyteorder("=") or np.can_cast(dtype, wanted, "safe")
 
 
-def _misfit(
-    wanted: Input, options: Options, shape: Shape, result: Shape, axis: int, where: str
-) -> str:
-    turned = f", turned round {result}" if result != shape else ""
-    start = f"{where} has shape {shape}{turned}, and input {wanted.name!r} takes {wanted}: "
-    advice = _advice(wanted, options, shape)
+def _narrowed(values: Floats, dtype: np.dtype[Any], where: str) -> Array:
+    """Convert what was computed to the type of the input; integers are rounded half to even."""
+    if is_float(dtype):
+        return values.astype(dtype, copy=False)
+    with np.errstate(invalid="ignore"):
+        whole = np.rint(values).astype(dtype)
+    if not np.array_equal(whole.astype(values.dtype), np.rint(values)):
+        raise DataError(
+            f"{where}: values from {values.min():g} to {values.max():g} do not fit into {dtype}; "
+            "check scale, mean and std"
+        )
+    return whole
+
+
+def _difference(wanted: Input, shape: Shape, axis: int) -> str:
+    expected = wanted.shape or ()
     if axis < 0:
-        axes = len(wanted.shape or ())
-        return f"{start}{len(result)} axes where {axes} are wanted{advice}"
-    size = (wanted.shape or ())[axis]
-    return f"{start}axis {axis} is {result[axis]} where {size} is wanted{advice}"
+        return f"{len(shape)} axes where {len(expected)} are wanted"
+    return f"axis {axis} is {shape[axis]} where {expected[axis]} is wanted"
 
 
 def _advice(wanted: Input, options: Options, shape: Sequence[int]) -> str:

@@ -57,7 +57,7 @@ class RowData(Data):
     def __iter__(self) -> Iterator[Batch]:
         for index, start in enumerate(range(0, len(self.rows), self.batch)):
             rows = self._span(start)
-            where = f"{self.name}, batch {index}"
+            where = f"{self.name}, batch {index}: array"
             labels = None if self._labels is None else np.array(self._labels[rows])
             feeds = {name: self._feed(name, rows, where) for name in self.columns}
             yield Batch(feeds, labels)
@@ -68,9 +68,10 @@ class RowData(Data):
         return slice(start, start + len(rows)) if isinstance(rows, range) else rows
 
     def _feed(self, name: str, rows: Rows, where: str) -> Array:
+        where = f"{where} {self.columns[name].name!r}"
         raw = self._loaded[name][rows]
-        array = self.plans[name].apply(raw[0] if self.stacked else raw)
-        check_finite(array, f"{where}: array {self.columns[name].name!r}")
+        array = self.plans[name].apply(raw[0] if self.stacked else raw, where)
+        check_finite(array, where)
         return array
 
     @cached_property
@@ -119,7 +120,8 @@ def row_data(
     plans = {}
     for key, column in columns.items():
         shape = column.shape[1:] if stacked else (batch, *column.shape[1:])
-        plans[key] = prepare[key].plan(shape, column.dtype, f"{name}: array {column.name!r}")
+        where = f"{name}: array {column.name!r} {column.shape}"
+        plans[key] = prepare[key].plan(shape, column.dtype, where)
     return RowData(name, columns, plans, labels, rows, batch, stacked, notes, Origin(source, rows))
 
 

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from onnxpress.data.options import OPTION_NAMES
 from onnxpress.errors import OptionError, UsageError, suggestion
@@ -66,15 +66,17 @@ def parse_spec(text: str) -> Request:
     )
 
 
-def parse_table(table: Mapping[object, object]) -> Request:
+def parse_table(table: Mapping[Any, Any]) -> Request:
     """Read the same as a table: ``{path = …, input = …, labels = …, limit = …}``.
 
     What is no option is an array; ``inputs = {name = array}`` is there for inputs that
     are called like an option.
     """
-    base = parse_spec(os.fspath(table["path"]))  # type: ignore[call-overload]
+    base = parse_spec(os.fspath(table["path"]))
     arrays, options = dict(base.arrays), dict(base.options)
     for key, value in table.items():
+        if value is None:
+            continue
         if key == "inputs" and isinstance(value, Mapping):
             arrays.update({str(name): str(array) for name, array in value.items()})
         elif key in OPTION_NAMES:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from itertools import islice
-from typing import Any, Protocol, runtime_checkable
 
 from onnxpress.data.batch import Array, Batch, Data
 from onnxpress.data.checks import check_finite, check_labels
@@ -14,28 +13,15 @@ from onnxpress.data.overlap import ENDLESS, Origin
 from onnxpress.data.prepare import preparations
 from onnxpress.data.regroup import rebatch, window
 from onnxpress.data.signature import Signature
-from onnxpress.errors import DataError, OnnxpressError, OptionError
-
-
-@runtime_checkable
-class BatchReader(Protocol):
-    """ONNX Runtime's ``CalibrationDataReader``."""
-
-    def get_next(self) -> Any: ...
-
-
-class Indexed:
-    """What has a length and gives items by index, as an iterable.
-
-    Python's own way to go through such an object asks until it raises `IndexError`,
-    which torch's datasets need not do.
-    """
-
-    def __init__(self, items: Any) -> None:
-        self._items = items
-
-    def __iter__(self) -> Iterator[object]:
-        return (self._items[index] for index in range(len(self._items)))
+from onnxpress.data.sources import (
+    BatchReader,
+    Replay,
+    Rewound,
+    guarded,
+    is_one_shot,
+    order_note,
+)
+from onnxpress.errors import DataError, OptionError
 
 
 class StreamData(Data):
@@ -72,7 +58,8 @@ class StreamData(Data):
         self._options = options
         self._prepare = preparations(signature, options)
         self._samples: int | None = None
-        self.notes = _order_note(source)
+        self._opened = False
+        self.notes = order_note(source)
         self._raw = self._arrays(source, reader)
         self._stop = ENDLESS if options.limit is None else options.offset + options.limit
         self.origin = Origin(origin, range(options.offset, self._stop))
@@ -80,6 +67,7 @@ class StreamData(Data):
         if first is None:
             raise DataError(f"{name} is empty: there is no first batch")
         self.labelled = first.labels is not None
+        self._opened = True
 
     @property
     def samples(self) -> int | None:
@@ -93,15 +81,20 @@ class StreamData(Data):
                 break
             yield self._prepared(batch, f"{self.name}, batch {index}")
             count += batch.size
+        if not count and self._opened:
+            raise DataError(
+                f"{self.name} gave nothing when it was gone through again; give an object that "
+                "begins anew every time, or a plain generator, which is kept"
+            )
         self._samples = count
 
     def _arrays(self, source: Iterable[object] | BatchReader, reader: Reader) -> Iterable[Batch]:
-        items: Iterable[object] = _Rewound(source) if isinstance(source, BatchReader) else source
+        items: Iterable[object] = Rewound(source) if isinstance(source, BatchReader) else source
         arrays = _Arrays(items, reader, self._signature, self.name)
-        if not _is_one_shot(source):
+        if not is_one_shot(source):
             return arrays
         self.notes += ("it can be gone through only once, so its arrays are kept in memory",)
-        return _Replay(arrays)
+        return Replay(arrays)
 
     def _grouped(self) -> Iterator[Batch]:
         batches = iter(self._raw)
@@ -119,7 +112,8 @@ class StreamData(Data):
 
     def _feed(self, name: str, raw: Array, where: str) -> Array:
         where = f"{where}: the array for {name!r}"
-        array = self._prepare[name].plan(raw.shape, raw.dtype, where).apply(raw)
+        plan = self._prepare[name].plan(raw.shape, raw.dtype, f"{where} {raw.shape}")
+        array = plan.apply(raw, where)
         check_finite(array, where)
         return array
 
@@ -128,18 +122,6 @@ class StreamData(Data):
         note = f"the last {count} samples are left out: the model takes {fixed} at once"
         if note not in self.notes:
             self.notes += (note,)
-
-
-class _Rewound:
-    """A reader as an iterable, from its first batch on where it can rewind."""
-
-    def __init__(self, reader: BatchReader) -> None:
-        self._reader = reader
-
-    def __iter__(self) -> Iterator[object]:
-        getattr(self._reader, "rewind", lambda: None)()
-        while (item := self._reader.get_next()) is not None:
-            yield item
 
 
 class _Arrays:
@@ -155,76 +137,22 @@ class _Arrays:
 
     def __iter__(self) -> Iterator[Batch]:
         labelled = None
-        for index, item in enumerate(_guarded(self._items, self._name)):
+        for index, item in enumerate(guarded(self._items, self._name)):
             batch = self._reader.read(item, index)
             where = f"{self._name}, batch {index}"
             if self._batched:
                 _check_sizes(batch, where)
             if labelled not in {None, batch.labels is not None}:
-                raise DataError(f"{where} has {'no' if labelled else ''} labels, unlike the first")
+                have = "has no" if labelled else "has"
+                raise DataError(f"{where} {have} labels, unlike the first")
             labelled = batch.labels is not None
             yield batch
 
 
-class _Replay:
-    """What an iterable gave, kept to be given again; it is asked for no more than is needed."""
-
-    def __init__(self, batches: Iterable[Batch]) -> None:
-        self._rest = iter(batches)
-        self._seen: list[Batch] = []
-        self._error: OnnxpressError | None = None
-
-    def __iter__(self) -> Iterator[Batch]:
-        index = 0
-        while index < len(self._seen) or self._draw():
-            yield self._seen[index]
-            index += 1
-
-    def _draw(self) -> bool:
-        if self._error is not None:  # a generator that raised would now just end
-            raise self._error
-        try:
-            batch = next(self._rest, None)
-        except OnnxpressError as error:
-            self._error = error
-            raise
-        if batch is None:
-            return False
-        # Copied, because a generator may well fill the same array again and again.
-        labels = None if batch.labels is None else batch.labels.copy()
-        self._seen.append(Batch({name: a.copy() for name, a in batch.feeds.items()}, labels))
-        return True
-
-
-def _order_note(source: object) -> tuple[str, ...]:
-    if type(getattr(source, "sampler", None)).__name__ != "RandomSampler":  # torch's shuffle=True
-        return ()
-    return ("it shuffles, so results differ from run to run; make it with shuffle=False",)
-
-
-def _is_one_shot(source: object) -> bool:
-    if isinstance(source, BatchReader):
-        return not hasattr(source, "rewind")
-    return hasattr(source, "__next__")
-
-
-def _guarded(items: Iterable[object], name: str) -> Iterator[object]:
-    """Go through foreign items; what they raise becomes a `DataError` that says where."""
-    index = 0
-    try:
-        for item in items:
-            yield item
-            index += 1
-    except OnnxpressError:
-        raise
-    except Exception as error:
-        kind = type(error).__name__
-        raise DataError(f"{name}: batch {index} could not be had: {kind}: {error}") from error
-
-
 def _check_sizes(batch: Batch, where: str) -> None:
-    sizes = {name: array.shape[0] if array.ndim else None for name, array in batch.feeds.items()}
-    if None in sizes.values() or len(set(sizes.values())) > 1:
+    if single := [name for name, array in batch.feeds.items() if not array.ndim]:
+        raise DataError(f"{where}: {single[0]!r} is a single value, not an array of samples")
+    if len({array.shape[0] for array in batch.feeds.values()}) > 1:
         listed = ", ".join(f"{name!r}: {array.shape}" for name, array in batch.feeds.items())
         raise DataError(f"{where}: the first axes, which count samples, differ: {listed}")
     if not batch.size:

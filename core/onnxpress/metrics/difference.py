@@ -74,7 +74,8 @@ def cosine_similarity(outputs: Sequence[Array], wanted: Sequence[Array], samples
     norms = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
     both_zero = ~a.any(axis=1) & ~b.any(axis=1)
     cosines = np.where(norms > 0, dots / np.where(norms > 0, norms, 1), both_zero)
-    return Sum(float(cosines.sum()), samples)
+    # Rounding may have taken them a little beyond 1.
+    return Sum(float(np.clip(cosines, -1, 1).sum()), samples)
 
 
 def _vectors(arrays: Sequence[Array], samples: int) -> Array:

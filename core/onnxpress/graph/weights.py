@@ -1,14 +1,9 @@
-"""Constants behind a node's input: where the bytes are stored, and what lies between.
-
-Exporters put `Identity`, `Cast`, `Transpose`, reshapes or `DequantizeLinear`
-between an initializer and its use.  `Weight` follows them back, and says which
-axis of the *stored* tensor is which.
-"""
+"""The stored tensors that layers read, and which of their axes means what."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
@@ -16,19 +11,43 @@ import numpy as np
 import onnx_ir as ir
 
 from onnxpress.data.batch import Array
-
-Role: TypeAlias = Literal["weight", "recurrence", "bias", "scale", "mean", "variance"]
-
-FLOATS: Final = frozenset(
-    {ir.DataType.FLOAT, ir.DataType.DOUBLE, ir.DataType.FLOAT16, ir.DataType.BFLOAT16}
+from onnxpress.graph.axes import stored_axis
+from onnxpress.graph.constants import (
+    FLOATS,
+    Path,
+    Shape,
+    constant_tensor,
+    is_constant,
+    shape_of,
+    stored_constant,
+    stored_tensor,
+    type_name,
 )
-_SAME_AXES: Final = frozenset({"Identity", "Cast", "DequantizeLinear"})
-_RESHAPES: Final = frozenset({"Reshape", "Flatten", "Squeeze", "Unsqueeze"})
+
+__all__ = [
+    "FLOATS",
+    "MULTIPLIED",
+    "Role",
+    "Weight",
+    "find_weight",
+    "is_constant",
+    "stored_constant",
+]
+
+Role: TypeAlias = Literal["weight", "recurrence", "peephole", "bias", "scale", "mean", "variance"]
+
+MULTIPLIED: Final = frozenset({"weight", "recurrence"})
+"""The roles of kernels, matrices and tables: what papers count as weights."""
+
+_STATISTICS: Final = frozenset({"mean", "variance"})
+_ZERO_POINT: Final = 2  # the input of QuantizeLinear whose type is the output's
 
 
 @dataclass(frozen=True, slots=True)
 class Weight:
     """One stored tensor that a layer reads.
+
+    Two layers share a weight when their weights have the same `name`.
 
     Attributes:
         role: What the layer uses it for.
@@ -43,7 +62,7 @@ class Weight:
     role: Role
     value: ir.Value
     used_as: ir.Value
-    path: tuple[ir.Node, ...]
+    path: Path
     output_axis: int | None
     input_axis: int | None
 
@@ -55,7 +74,7 @@ class Weight:
     @property
     def tensor(self) -> ir.TensorProtocol:
         """The stored tensor; external data is read only when its bytes are."""
-        tensor = ir.convenience.get_const_tensor(self.value)
+        tensor = constant_tensor(self.value)
         assert tensor is not None  # it was when the weight was found
         return tensor
 
@@ -65,9 +84,9 @@ class Weight:
         return self.tensor.dtype
 
     @property
-    def shape(self) -> tuple[int, ...]:
+    def shape(self) -> Shape:
         """The stored shape."""
-        return tuple(self.tensor.shape.numpy())
+        return shape_of(self.tensor)
 
     @property
     def size(self) -> int:
@@ -76,55 +95,53 @@ class Weight:
 
     @property
     def trainable(self) -> bool:
-        """Whether training may change it: a float tensor that is not dequantized."""
-        return self.dtype in FLOATS
+        """Whether training may change it: stored as float, and no running statistic."""
+        return self.dtype in FLOATS and self.role not in _STATISTICS
+
+    @property
+    def precision(self) -> str:
+        """The type that limits its values, as numpy spells it: ``float32``, ``int8``, ``int4``.
+
+        That is the quantized type for floats that pass through ``QuantizeLinear``, and
+        the stored type for all others.
+        """
+        rounded = (node for node in self.path if node.op_type == "QuantizeLinear")
+        quantizer = next(rounded, None)
+        return type_name(self.dtype if quantizer is None else _quantized_type(quantizer))
 
     def array(self) -> Array:
         """Return the stored elements; do not write to them."""
         return np.asarray(self.tensor.numpy())
 
 
-def stored_constant(value: ir.Value | None) -> tuple[ir.Value, tuple[ir.Node, ...]] | None:
-    """Return the stored tensor behind `value` and the nodes between, or None.
+def find_weight(
+    role: Role,
+    used_as: ir.Value | None,
+    output_axis: int | None,
+    input_axis: int | None,
+    bound: Mapping[ir.Value, ir.Value] | None = None,
+) -> Weight | None:
+    """Return the weight behind a node's input, or None if it is computed or absent.
 
-    An initializer that is also a graph input is no constant: a caller may override it.
+    Args:
+        role: What the node uses it for.
+        used_as: The node's input.
+        output_axis: The axis of `used_as` that counts output channels, if any;
+            a negative one counts from the end.
+        input_axis: The same for input channels.
+        bound: As for `stored_constant`.
     """
-    path: list[ir.Node] = []
-    while value is not None:
-        if is_constant(value):
-            return value, tuple(reversed(path))
-        node = value.producer()
-        if node is None or node.domain not in {"", "ai.onnx"}:
-            return None
-        if node.op_type not in _SAME_AXES | _RESHAPES | {"Transpose"}:
-            return None
-        if not all(is_constant(v) for v in node.inputs[1:] if v is not None):
-            return None
-        path.append(node)
-        value = node.inputs[0]
-    return None
+    found = stored_constant(used_as, bound)
+    if found is None or used_as is None:
+        return None
+    value, path = found
+    output, input_ = (stored_axis(axis, value, path) for axis in (output_axis, input_axis))
+    return Weight(role, value, used_as, path, output, input_)
 
 
-def is_constant(value: ir.Value) -> bool:
-    """Say whether the bytes of `value` are stored in the file."""
-    if value.is_initializer():
-        return not value.is_graph_input()
-    node = value.producer()
-    return node is not None and node.op_type == "Constant" and node.domain in {"", "ai.onnx"}
-
-
-def stored_axis(axis: int | None, path: Sequence[ir.Node]) -> int | None:
-    """Follow an axis of the tensor in use back through `path` to the stored tensor."""
-    for node in reversed(path):
-        if axis is None or node.op_type in _SAME_AXES:
-            continue
-        axis = _through_transpose(axis, node) if node.op_type == "Transpose" else None
-    return axis
-
-
-def _through_transpose(axis: int, node: ir.Node) -> int | None:
-    perm = node.attributes.get("perm")
-    if perm is not None:
-        return int(perm.as_ints()[axis])
-    shape = node.inputs[0].shape if node.inputs[0] is not None else None
-    return None if shape is None else len(shape) - 1 - axis
+def _quantized_type(quantizer: ir.Node) -> ir.DataType:
+    if wanted := quantizer.attributes.get_int("output_dtype", 0):
+        return ir.DataType(wanted)
+    zero_point = quantizer.inputs[_ZERO_POINT] if len(quantizer.inputs) > _ZERO_POINT else None
+    tensor = stored_tensor(zero_point)
+    return ir.DataType.UINT8 if tensor is None else tensor.dtype

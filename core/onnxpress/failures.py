@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from textwrap import shorten
 
 from onnxpress.errors import PluginError, PluginWarning
 from onnxpress.installed import BLOCK, Origin
@@ -31,7 +32,7 @@ class Failure:
     @property
     def cause(self) -> str:
         """What was wrong, in one line."""
-        said = " ".join(str(self.error).split())
+        said = shorten(str(self.error), 400, placeholder=" …")
         if isinstance(self.error, PluginError):
             return said
         return f"{type(self.error).__name__}: {said}"

@@ -12,7 +12,7 @@ from typing import Any, Final, Generic, TypeAlias, TypeVar
 from pydantic import PydanticUndefinedAnnotation, PydanticUserError
 
 from onnxpress import hooks
-from onnxpress.contract import Importer, Runtime, Transform
+from onnxpress.contract import Availability, Importer, Runtime, Transform
 from onnxpress.errors import PluginError, suggestion
 from onnxpress.hooks import CONTRACT, OLDEST_CONTRACT
 from onnxpress.installed import Origin
@@ -155,6 +155,17 @@ def check_rule(item: object) -> Rule:
     return item
 
 
+def probe(runtime: type[Runtime]) -> Availability:
+    """Ask a runtime whether it works here; one that breaks its word and raises does not."""
+    try:
+        found = runtime.probe()
+    except Exception as error:  # noqa: BLE001
+        return Availability(usable=False, reason=f"its probe failed: {error!r}")
+    if isinstance(found, Availability):
+        return found
+    return Availability(usable=False, reason=f"its probe answered {found!r}")
+
+
 def _check_name(item: Kind) -> None:
     name: Any = getattr(item, "name", None)
     if not (isinstance(name, str) and _KEBAB.fullmatch(name)):
@@ -178,7 +189,9 @@ def _check_options(item: type[Transform]) -> None:
             "when the program runs; import it outside of TYPE_CHECKING"
         ) from error
     except PydanticUserError as error:
-        raise PluginError(f"an option of {item.name!r} has no valid type: {error}") from error
+        raise PluginError(
+            f"an option of {item.name!r} has no valid type: {error.message}"
+        ) from error
 
 
 def _check_constructor(item: type[Importer] | type[Runtime]) -> None:

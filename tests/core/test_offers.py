@@ -9,8 +9,10 @@ from typing import ClassVar
 import pytest
 
 from onnxpress import Job, Model, Plugins, Rule, Runtime, Transform, hookimpl
+from onnxpress.contract import Availability
 from onnxpress.errors import PluginError, PluginWarning
 from onnxpress.events import Progress
+from onnxpress.offers import probe
 from tests.fakes import RULE, Nowhere, Shout, Whisper, installed, offering
 
 
@@ -175,3 +177,21 @@ def test_of_an_answer_what_is_good_stays() -> None:
     installed(plugins, "acme", offering(Nameless, Shout))
     with pytest.warns(PluginWarning):
         assert list(plugins.transforms) == ["shout"]
+
+
+def test_a_runtime_that_raises_when_probed_is_not_usable() -> None:
+    class Panics(Nowhere):
+        @classmethod
+        def probe(cls) -> Availability:
+            raise OSError("no driver")
+
+    class Nods(Nowhere):
+        @classmethod
+        def probe(cls) -> Availability:
+            return True  # type: ignore[return-value]
+
+    assert probe(Nowhere).reason == "it does not exist"
+    assert probe(Panics) == Availability(
+        usable=False, reason="its probe failed: OSError('no driver')"
+    )
+    assert probe(Nods) == Availability(usable=False, reason="its probe answered True")

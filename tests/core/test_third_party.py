@@ -156,24 +156,30 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name, (plugin, suffix, code, _) in BAD.items():
         folders.append(write(root / name, plugin, suffix, code))
     wheels, target = root / "wheels", root / "site"
-    python = [sys.executable, "-c", BUILD, str(wheels), *map(str, folders)]
-    subprocess.run(python, check=True, capture_output=True)
+    build = [sys.executable, "-c", BUILD, str(wheels), *map(str, folders)]
+    subprocess.run(build, check=True, capture_output=True)
     pip = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-index", "--no-compile"]
     found = sorted(map(str, wheels.glob("*.whl")))
     subprocess.run([*pip, "--target", str(target), *found], check=True, capture_output=True)
     return target
 
 
-def run(site: Path, **variables: str) -> dict[str, Any]:
+def python(program: str, site: Path, **variables: str) -> tuple[Any, str]:
+    """Run a program among them; return what it prints, read as JSON, and its messages."""
     done = subprocess.run(
-        [sys.executable, "-c", PROGRAM],
+        [sys.executable, "-c", program],
         env={**os.environ, "PYTHONPATH": str(site), **variables},
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    result: dict[str, Any] = json.loads(done.stdout)
+    return json.loads(done.stdout), done.stderr
+
+
+def run(site: Path, **variables: str) -> dict[str, Any]:
+    result, _ = python(PROGRAM, site, **variables)
+    assert isinstance(result, dict)
     return result
 
 
@@ -232,3 +238,11 @@ def test_blocking_silences_and_is_told(site: Path) -> None:
     statuses = {d["distribution"]: d["status"] for d in blocked["described"]}
     assert {statuses[f"onnxpress-{name}"] for name in BAD} == {"blocked"}
     assert "(onnxpress-thief 1.2) is left out by ONNXPRESS_BLOCK" in blocked["quoted"]
+
+
+def test_the_command_line_lists_them_and_says_once_what_is_wrong(site: Path) -> None:
+    program = "from onnxpress.cli import main; main(['plugins', '--json'])"
+    listed, messages = python(program, site)
+    assert {f"onnxpress-{name}" for name in BAD} <= {record["distribution"] for record in listed}
+    for name in BAD:
+        assert messages.count(f"(onnxpress-{name} 1.2) failed at") == 1

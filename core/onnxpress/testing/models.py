@@ -49,7 +49,7 @@ def model_from_text(text: str, **weights: Array) -> Model:
 
 
 def small_classifier(seed: int = 0) -> Model:
-    """Make an untrained classifier of 16×16 images in 10 classes, with 734 parameters.
+    """Make an untrained classifier of 16×16 images in 10 classes, with 602 parameters.
 
     It has a plain, a depthwise and a 1×1 convolution, a residual sum, pooling and a
     fully connected layer; one input ``image``, one output ``scores``, any batch size.

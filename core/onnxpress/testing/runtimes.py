@@ -46,13 +46,13 @@ def check_runtime(
     Raises:
         AssertionError: Says which promise is broken, and how.
     """
-    from onnxpress.data.random import random_feeds
-
     found = check_probe(runtime)
     if not found.usable:
         return found
+    from onnxpress.data.random import runnable_feeds
+
     model = small_classifier() if model is None else model
-    feeds = random_feeds(model, seed=seed)
+    feeds = runnable_feeds(model, batch=2, seed=seed)
     expected = model.run(feeds)
     with TemporaryDirectory() as folder:
         path = Path(folder) / "model.onnx"
@@ -74,9 +74,8 @@ def check_probe(runtime: type[Runtime]) -> Availability:
     except Exception as error:
         raise AssertionError(f"{runtime.name}.probe raised {error!r}") from error
     require(isinstance(found, Availability), f"{runtime.name}.probe returned {found!r}")
-    require(
-        found.usable or found.reason.strip(), f"{runtime.name} is not usable and says no reason"
-    )
+    said = found.usable or found.reason.strip()
+    require(said, f"{runtime.name} is not usable and does not say why")
     return found
 
 

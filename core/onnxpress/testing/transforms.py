@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from onnxpress.errors import ModelError
 from onnxpress.job import Job
 from onnxpress.testing.require import as_bytes, require, require_json
 
@@ -77,18 +76,19 @@ def _check_result(name: str, before: Model, after: Model, feeds: Feeds) -> None:
     from onnxpress.graph.model import Model
 
     require(isinstance(after, Model), f"{name} returned {after!r}, not a Model")
-    try:
-        after.check()
-        outputs, expected = after.run(feeds), before.run(feeds)
-    except ModelError as error:
-        raise AssertionError(f"{name} made a model that can't be used: {error}") from error
     for side in ("inputs", "outputs"):
         was, now = (_signature(getattr(m.ir.graph, side)) for m in (before, after))
         require(was == now, f"{name} changed the {side} of the model from {was} to {now}")
-    kinds = [{k: v.dtype for k, v in arrays.items()} for arrays in (expected, outputs)]
-    require(kinds[0] == kinds[1], f"{name} made a model that returns {kinds[1]}, not {kinds[0]}")
-    new = set(_domains(after)) - set(_domains(before))
+    new = _domains(after) - _domains(before)
     require(not new, f"{name} added operators of {sorted(new)}, which not every runtime knows")
+    try:
+        after.check()
+        outputs = after.run(feeds)
+    except Exception as error:
+        raise AssertionError(f"{name} made a model that can't be used: {error}") from error
+    wanted = {key: array.dtype for key, array in before.run(feeds).items()}
+    got = {key: array.dtype for key, array in outputs.items()}
+    require(got == wanted, f"{name} made a model that returns {got}, not {wanted}")
 
 
 def _signature(values: Any) -> list[tuple[Any, ...]]:
@@ -114,6 +114,6 @@ def _check_report(name: str, job: Job) -> None:
 
 
 def _feeds(model: Model, data: Data | None, seed: int) -> Feeds:
-    from onnxpress.data.random import random_feeds
+    from onnxpress.data.random import runnable_feeds
 
-    return next(iter(data)).feeds if data is not None else random_feeds(model, seed=seed)
+    return next(iter(data)).feeds if data is not None else runnable_feeds(model, batch=2, seed=seed)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -34,7 +35,7 @@ _MOST_ROUNDS: Final = 1000
 
 
 def benchmark(  # noqa: PLR0913  # one entry point, every option with a default
-    models: Sequence[Source],
+    models: Iterable[Source] | Source,
     runtimes: Sequence[str | type[Runtime]] = ("cpu",),
     data: object = None,
     metric: str | Callable[..., Any] | Metric | None = None,
@@ -42,6 +43,7 @@ def benchmark(  # noqa: PLR0913  # one entry point, every option with a default
     threads: int | None = None,
     seconds: float = SECONDS,
     rounds: int | None = None,
+    launches: int | None = None,
     batch: int = 1,
     dims: Mapping[str, int] | None = None,
     timeout: float = TIMEOUT,
@@ -64,9 +66,12 @@ def benchmark(  # noqa: PLR0913  # one entry point, every option with a default
             are whole numbers, else ``mse``.
         threads: Threads within a model; by default one per physical core that we may use.
         seconds: How long each model is timed on each runtime, all rounds together.
-        rounds: In how many turns; by default 20, or fewer (6 at least) if single runs are long.
+        rounds: In how many turns; by default 24, or fewer (6 at least) if single runs are long.
+        launches: Over how many fresh processes the turns are spread; by default 8, or as many
+            as do not take much longer than the timing.
         batch: Samples per run, where the model leaves it open.
-        dims: Sizes for other symbolic dimensions of random arrays; 1 for those not named.
+        dims: Sizes for other symbolic dimensions of random arrays, as `random_feeds` takes
+            them; those not named get sizes with which the model runs.
         timeout: Seconds after which a process that does not answer is ended.
         seed: Where random arrays and the order of turns come from.
         plugins: Where runtimes are looked up; by default what is installed.
@@ -77,13 +82,15 @@ def benchmark(  # noqa: PLR0913  # one entry point, every option with a default
         DataError: If the data can't be used.
         OnnxpressError: If none of the runtimes can be used here.
     """
-    models = models if isinstance(models, Sequence) and not isinstance(models, str) else [models]
+    given = _several(models)
     threads = default_threads() if threads is None else threads
-    _check(models, threads=threads, seconds=seconds, rounds=rounds, batch=batch, timeout=timeout)
+    _check_rounds(rounds=rounds, launches=launches)
+    _check(given, threads=threads, seconds=seconds, batch=batch, timeout=timeout)
     if metric is not None and data is None:
         raise UsageError(f"the metric {metric!r} needs data; give some with --data, or data=…")
     plugins = plugins or _installed_plugins()
     places = _places(runtimes, plugins)
+    machine = environment()
 
     def tell(event: Event) -> None:
         notify(event)
@@ -91,17 +98,19 @@ def benchmark(  # noqa: PLR0913  # one entry point, every option with a default
 
     with ExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="onnxpress-")))
-        found = subjects(models, folder)
+        found = subjects(given, folder)
         asked = None if data is None else _question(data, metric, found)
         for subject in found:
             subject.prepare(_samples(asked, batch, dims or {}, seed), batch)
         contenders = [_contender(s, place, threads) for place in places for s in found]
-        measure(contenders, Plan(seconds, rounds, timeout, seed), stack, folder, tell)
-        scores = score(contenders, asked.data, asked.metric, tell) if asked else None
+        for one in contenders:
+            stack.enter_context(one)
+        measure(contenders, Plan(seconds, rounds, launches, timeout, seed), folder, tell)
+        scores = _scores(contenders, asked, tell)
         results = _results(contenders, scores)
     for entry in results:
         tell(Benchmarked(entry["model"], entry["runtime"], entry))
-    return Benchmark(results, environment(), {"seconds": seconds, "rounds": rounds, "seed": seed})
+    return Benchmark(results, machine, {"seconds": seconds, "rounds": rounds, "seed": seed})
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,9 +128,16 @@ class _Question:
 
     data: Data
     metric: Metric | None
+    outputs: Sequence[str]
 
 
-def _check(models: Sequence[Source], *, rounds: int | None, **numbers: float) -> None:
+def _several(models: Iterable[Source] | Source) -> list[Source]:
+    if isinstance(models, str | os.PathLike) or not isinstance(models, Iterable):
+        return [models]
+    return list(models)
+
+
+def _check(models: Sequence[Source], **numbers: float) -> None:
     if not models:
         raise UsageError("there is no model to measure; give one .onnx file or more")
     for name, value in numbers.items():
@@ -129,8 +145,12 @@ def _check(models: Sequence[Source], *, rounds: int | None, **numbers: float) ->
         if not math.isfinite(value) or value < least or value == 0:
             at_least = f"at least {least}" if least else "above 0"
             raise OptionError(f"{name} is {value}; it must be {at_least}")
-    if rounds is not None and not 1 <= rounds <= _MOST_ROUNDS:
-        raise OptionError(f"rounds is {rounds}; it must be from 1 to {_MOST_ROUNDS}")
+
+
+def _check_rounds(**numbers: int | None) -> None:
+    for name, value in numbers.items():
+        if value is not None and not 1 <= value <= _MOST_ROUNDS:
+            raise OptionError(f"{name} is {value}; it must be from 1 to {_MOST_ROUNDS}")
 
 
 def _installed_plugins() -> Plugins:
@@ -180,13 +200,14 @@ def _question(
     if model is None:
         return None
     data = open_data(source, model)
+    outputs = [value.name or "" for value in model.outputs]
     wanted = metric or (_usual_metric(data) if data.labelled else None)
     if wanted is None:
-        return _Question(data, None)
-    opened = open_metric(wanted, [value.name or "" for value in model.outputs])
+        return _Question(data, None, outputs)
+    opened = open_metric(wanted, outputs)
     if opened.needs == "labels" and not data.labelled:
         raise UsageError(f"{opened.name} needs labels, and {data.name} has none")
-    return _Question(data, opened)
+    return _Question(data, opened, outputs)
 
 
 def _usual_metric(data: Data) -> str:
@@ -204,6 +225,14 @@ def _samples(
     return partial(random_samples, batch=batch, dims=dims, seed=seed)
 
 
+def _scores(
+    contenders: Sequence[Contender], asked: _Question | None, notify: Callable[[Event], None]
+) -> Sequence[Score] | None:
+    if asked is None:
+        return None
+    return score(contenders, asked.data, asked.metric, asked.outputs, notify)
+
+
 def _contender(subject: Subject, place: _Place, threads: int) -> Contender:
     case = Case(
         model=subject.name,
@@ -213,6 +242,7 @@ def _contender(subject: Subject, place: _Place, threads: int) -> Contender:
         runtime_class=f"{place.runtime.__module__}:{place.runtime.__qualname__}",
         timing=place.runtime.timing,
         feeds=subject.feeds,
+        inputs=subject.inputs,
         batch=subject.batch,
         threads=threads,
     )

@@ -98,7 +98,8 @@ class Runtime(ABC):
 
     Offer it even where it can't be used: `probe` then says why not.  It must be
     importable as ``module:Class`` and take no arguments, because every model is
-    measured in a process of its own.
+    measured in a process of its own.  Its constructor imports what running needs, so
+    that load times are those of the model.
 
     Attributes:
         name: What ``--runtime`` calls it.

@@ -15,9 +15,9 @@ from time import perf_counter
 
 import numpy as np
 
-from onnxpress.measure.inputs import random_samples
+from onnxpress import Model
+from onnxpress.data.random import random_feeds
 from onnxpress.measure.stopwatch import time_runs
-from onnxpress.measure.subjects import read_as_it_is
 from onnxpress_runtimes.cpu import Cpu
 
 _BLOCKS = 40
@@ -30,7 +30,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     asked = parser.parse_args()
     loaded = Cpu().prepare(asked.model, asked.threads)
-    feeds = random_samples(read_as_it_is(asked.model), batch=1, dims={}, seed=0)
+    feeds = random_feeds(Model.load(asked.model))
     session = loaded._session  # type: ignore[attr-defined]
     names = [output.name for output in session.get_outputs()]
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import mkdtemp
+from time import perf_counter
+from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
 
 from onnxpress.errors import OnnxpressError
@@ -30,6 +31,7 @@ class Case:
         runtime_class: Where the worker finds it: ``module:Class``.
         timing: What its wall time is worth.
         feeds: The file with the inputs to time it on.
+        inputs: The shapes of those inputs, by name.
         batch: How many samples those are.
         threads: How many threads it may use.
     """
@@ -41,6 +43,7 @@ class Case:
     runtime_class: str
     timing: Literal["real", "emulated", "none"]
     feeds: Path
+    inputs: Mapping[str, Sequence[int]]
     batch: int
     threads: int
 
@@ -49,27 +52,47 @@ class Case:
 class Contender:
     """A case that is being measured; it drops out at the first failure.
 
+    Its process may be replaced by a fresh one (`launch`) as often as is liked; leaving
+    the ``with`` block ends the last.
+
     Attributes:
         case: What is measured.
         failure: Why it dropped out; empty as long as it takes part.
         latency: About how long one run takes, in seconds.
-        load_seconds: How long each loading took.
+        launch_seconds: How long the last launch took, up to being ready to be timed.
+        load_seconds: How long loading the model took, in each launch.
+        base_memory_mb: What the process held before it loaded the model, in each launch;
+            NaN where nothing tells.
+        peak_memory_mb: The most it held until it was warm, in each launch.
         rounds: The times of all runs of each round, in nanoseconds.
-        base_memory_mb: What the process held before it loaded the model.
-        peak_memory_mb: The most it held until it was warm.
+        launch_of_round: In which launch each round was.
         details: What the runtime says about itself and the model.
     """
 
     case: Case
     failure: str = ""
     latency: float = 0.0
+    launch_seconds: float = 0.0
     load_seconds: list[float] = field(default_factory=list)
+    base_memory_mb: list[float] = field(default_factory=list)
+    peak_memory_mb: list[float] = field(default_factory=list)
     rounds: list[list[int]] = field(default_factory=list)
-    base_memory_mb: float | None = None
-    peak_memory_mb: float | None = None
+    launch_of_round: list[int] = field(default_factory=list)
     details: Mapping[str, Any] = field(default_factory=dict)
     _process: Process | None = None
     _arrays: Path = Path()
+
+    def __enter__(self) -> Contender:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._process is not None:
+            self._process.__exit__(kind, error, trace)
 
     @property
     def alive(self) -> bool:
@@ -85,43 +108,29 @@ class Contender:
         except (WorkerError, OnnxpressError) as error:
             self.failure = str(error) or type(error).__name__
 
-    def start(self, stack: ExitStack, folder: Path, timeout: float) -> None:
-        """Start its process, to be ended by `stack`, and have it import the runtime."""
-        own = Path(mkdtemp(dir=folder))
-        case = self.case
-        self._process = stack.enter_context(Process(own, case.threads, timeout))
-        self._arrays = own / "arrays.npz"
-        cpus = choose_cpus(case.threads)
-        answer = self._ask(
-            "start",
-            runtime=case.runtime_class,
-            path=str(case.path),
-            threads=case.threads,
-            cpus=list(cpus),
-        )
-        self.base_memory_mb = answer["base_memory_mb"]
+    def launch(self, folder: Path, timeout: float, warm_up: float) -> None:
+        """End its process, if it has one, and make another ready to be timed.
 
-    def warm_up(self, seconds: float) -> None:
-        """Load the model and run it until its latency is steady."""
-        answer = self._ask("load", feeds=str(self.case.feeds))
-        self.load_seconds.append(answer["load_seconds"])
-        self.details = answer["details"]
-        answer = self._ask("warm_up", seconds=seconds)
-        self.latency, self.peak_memory_mb = answer["latency_seconds"], answer["peak_memory_mb"]
+        Args:
+            folder: Where its files may lie.
+            timeout: Seconds after which it has failed if it does not answer.
+            warm_up: How many seconds to run it at most until its latency is steady.
+        """
+        started = perf_counter()
+        if self._process is not None:
+            self._process.close()
+        own = Path(mkdtemp(dir=folder))
+        self._arrays = own / "arrays.npz"
+        self._process = Process(own, self.case.threads, timeout)
+        self._start()
+        self._warm_up(warm_up)
+        self.launch_seconds = perf_counter() - started
 
     def time(self, seconds: float) -> None:
-        """Time one round of it, on a freshly loaded model where that is affordable.
-
-        Where data lies in memory can make a model a little faster or slower for as long
-        as it stays loaded.  Loading again averages that out, and gives load times under
-        the same conditions; it may take as long as the timing does, all in all.
-        """
-        timed = sum(map(sum, self.rounds)) / 1e9
-        spent = sum(self.load_seconds) + self.load_seconds[-1]
-        answer = self._ask("time", seconds=seconds, reload=spent <= timed + seconds)
+        """Time one round of it."""
+        answer = self._ask("time", seconds=seconds)
         self.rounds.append(answer["nanoseconds"])
-        if answer["load_seconds"] is not None:
-            self.load_seconds.append(answer["load_seconds"])
+        self.launch_of_round.append(len(self.load_seconds) - 1)
 
     def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
         """Run it once in its process and return every output by name."""
@@ -129,6 +138,25 @@ class Contender:
         self._ask("run", feeds=str(self._arrays), outputs=str(self._arrays))
         return read_arrays(self._arrays)
 
+    def _start(self) -> None:
+        case, cpus = self.case, choose_cpus(self.case.threads)
+        answer = self._ask(
+            "start",
+            runtime=case.runtime_class,
+            path=str(case.path),
+            threads=case.threads,
+            cpus=list(cpus),
+        )
+        self.base_memory_mb.append(answer["base_memory_mb"])
+
+    def _warm_up(self, seconds: float) -> None:
+        answer = self._ask("load", feeds=str(self.case.feeds))
+        self.load_seconds.append(answer["load_seconds"])
+        self.details = answer["details"]
+        answer = self._ask("warm_up", seconds=seconds)
+        self.latency = answer["latency_seconds"]
+        self.peak_memory_mb.append(answer["peak_memory_mb"])
+
     def _ask(self, do: str, **arguments: Any) -> dict[str, Any]:
-        assert self._process is not None  # `start` comes first
+        assert self._process is not None  # `launch` comes first
         return self._process.ask(do, **arguments)

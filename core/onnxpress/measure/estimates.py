@@ -36,7 +36,9 @@ def spread(values: Sequence[float]) -> float:
     return _MAD_TO_SIGMA * float(np.median(np.abs(np.subtract(values, middle)))) / middle
 
 
-def paired_ratio(ours: Sequence[float], first: Sequence[float]) -> Ratio:
+def paired_ratio(
+    ours: Sequence[float], first: Sequence[float], groups: Sequence[int] = ()
+) -> Ratio:
     """Return how much `ours` is of `first`, measured in the same rounds.
 
     Round by round the logarithm of the ratio is taken, in which drift cancels out.  Its
@@ -48,8 +50,13 @@ def paired_ratio(ours: Sequence[float], first: Sequence[float]) -> Ratio:
     Args:
         ours: A time of every round, shape (rounds,).
         first: The times of the other model in the same rounds.
+        groups: Which rounds belong together, as a number for each round, because they share
+            a cause of error.  If there are enough groups for an interval, their means count
+            in place of the rounds.
     """
     logs = np.log(np.asarray(ours, dtype=float)) - np.log(np.asarray(first, dtype=float))
+    if len(set(groups)) >= LEAST_ROUNDS:
+        logs = np.array([logs[np.equal(groups, group)].mean() for group in sorted(set(groups))])
     i, j = np.triu_indices(len(logs))
     means = np.sort((logs[i] + logs[j]) / 2)
     cut = _signed_rank_cut(len(logs))

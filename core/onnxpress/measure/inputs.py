@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from onnxpress.data.random import random_feeds, runnable_feeds
 from onnxpress.data.signature import Signature
-from onnxpress.errors import DataError
+from onnxpress.errors import DataError, ModelError
 
 if TYPE_CHECKING:
     from onnxpress.data.batch import Array, Data, Feeds
@@ -40,16 +42,23 @@ def first_samples(model: Model, data: Data, batch: int) -> dict[str, Array]:
 def random_samples(
     model: Model, batch: int, dims: Mapping[str, int], seed: int
 ) -> dict[str, Array]:
-    """Return random arrays for every input; an open first axis gets `batch` samples."""
-    from onnxpress.data.random import random_feeds
+    """Return random arrays for every input.
 
-    signature = Signature.of(model)
-    firsts = {i.shape[0] for i in signature.inputs if i.shape} if signature.batched else set()
-    sizes = {dim: batch for dim in firsts if isinstance(dim, str)}
-    feeds = random_feeds(model, dims={**sizes, **dims}, seed=seed)
-    if None in firsts and batch > 1:
-        return {name: np.concatenate([array] * batch) for name, array in feeds.items()}
-    return dict(feeds)
+    Sizes that the model leaves open, but for the batch, are looked for until it runs in
+    ONNX Runtime; if it runs with none, the likeliest are taken, and the runtime says more.
+
+    Raises:
+        ModelError: If an input's rank or type is unknown.
+    """
+    if _has_open_sizes(model):
+        with suppress(ModelError):
+            return runnable_feeds(model, batch, dims, seed)
+    return random_feeds(model, batch, dims, seed)
+
+
+def _has_open_sizes(model: Model) -> bool:
+    shapes = [i.shape or () for i in Signature.of(model).inputs]
+    return any(not isinstance(size, int) for shape in shapes for size in shape[1:])
 
 
 def _check_names(model: Model, feeds: Feeds) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from pathlib import Path
 
@@ -10,7 +11,7 @@ _MB = 1e6
 
 
 def peak_memory_mb() -> float:
-    """Return the most memory that this process ever held.
+    """Return the most memory that this process ever held, NaN where nothing tells (Windows).
 
     Linux says it in ``VmHWM``, which begins anew with a program.  ``ru_maxrss``
     does not: after an exec it still holds the peak of the process that started us,
@@ -26,7 +27,7 @@ def memory_mb() -> float:
 
 def _status(field: str) -> float | None:
     try:
-        lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+        lines = Path("/proc/self/status").read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         return None
     found = (line.split()[1] for line in lines if line.startswith(f"{field}:"))
@@ -36,7 +37,7 @@ def _status(field: str) -> float | None:
 
 def _ru_maxrss() -> float:
     if sys.platform == "win32":
-        return float("nan")
+        return math.nan
     import resource
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

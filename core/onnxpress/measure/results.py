@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -17,6 +18,16 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from onnxpress.measure.scoring import Score
+
+_TIMES: Final = (
+    "latency_ms",
+    "throughput",
+    "runs",
+    "rounds",
+    "launches",
+    "noise",
+    "round_medians_ms",
+)
 
 
 @dataclass(frozen=True)
@@ -75,24 +86,23 @@ def result(one: Contender, first: Contender, score: Score | None) -> dict[str, A
         "timing": case.timing,
         **_times(one),
         "ratio_to_first": _ratio_to_first(one, first),
-        "load_ms": _milliseconds(one.load_seconds) if one.alive else None,
-        "loads": len(one.load_seconds),
-        "peak_memory_mb": _rounded(one.peak_memory_mb),
-        "base_memory_mb": _rounded(one.base_memory_mb),
+        "load_ms": _median([seconds * 1e3 for seconds in one.load_seconds]),
+        "peak_memory_mb": _median(one.peak_memory_mb),
+        "base_memory_mb": _median(one.base_memory_mb),
         "bytes_stored": case.bytes_stored,
         "accuracy": score.accuracy() if score and one.alive else None,
         "output_difference": compared.difference.to_dict() if compared else None,
         "threads": case.threads,
         "cpus": list(choose_cpus(case.threads)),
         "batch": case.batch,
+        "inputs": {name: list(shape) for name, shape in case.inputs.items()},
         "details": dict(one.details),
     }
 
 
 def _times(one: Contender) -> dict[str, Any]:
     if not one.alive or not one.rounds:
-        keys = ("latency_ms", "throughput", "runs", "rounds", "noise", "round_medians_ms")
-        return dict.fromkeys(keys)
+        return dict.fromkeys(_TIMES)
     runs = list(chain.from_iterable(one.rounds))
     medians = _medians(one)
     return {
@@ -100,6 +110,7 @@ def _times(one: Contender) -> dict[str, Any]:
         "throughput": round(one.case.batch * len(runs) / (sum(runs) / 1e9), 3),
         "runs": len(runs),
         "rounds": len(one.rounds),
+        "launches": len(set(one.launch_of_round)),
         "noise": round(spread(medians), 6),
         "round_medians_ms": [round(median / 1e6, 6) for median in medians],
     }
@@ -110,7 +121,7 @@ def _ratio_to_first(one: Contender, first: Contender) -> dict[str, Any]:
     nothing = {"latency": None, "latency_interval": None, "size": size, "confidence": CONFIDENCE}
     if not (one.alive and first.alive and one.rounds and first.rounds):
         return nothing
-    ratio = paired_ratio(_per_sample(one), _per_sample(first))
+    ratio = paired_ratio(_per_sample(one), _per_sample(first), one.launch_of_round)
     interval = ratio.interval and [round(bound, 6) for bound in ratio.interval]
     return {**nothing, "latency": round(ratio.value, 6), "latency_interval": interval}
 
@@ -128,9 +139,6 @@ def _medians(one: Contender) -> list[float]:
     return [float(np.median(times)) for times in one.rounds]
 
 
-def _milliseconds(seconds: Sequence[float]) -> float | None:
-    return round(float(np.median(seconds)) * 1e3, 3) if seconds else None
-
-
-def _rounded(megabytes: float | None) -> float | None:
-    return None if megabytes is None else round(megabytes, 3)
+def _median(values: Sequence[float]) -> float | None:
+    known = [value for value in values if math.isfinite(value)]
+    return round(float(np.median(known)), 3) if known else None

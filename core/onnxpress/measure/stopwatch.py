@@ -11,6 +11,7 @@ from typing import Final
 
 _MOST_RUNS: Final = 20_000  # of one slice: what is kept and sent of a model that takes microseconds
 _STEADY: Final = 0.05
+_SHORT: Final = 0.1  # seconds; in a longer run, filling the caches takes no share to speak of
 
 
 def time_runs(run: Callable[[], object], count: int) -> list[int]:
@@ -29,11 +30,10 @@ def warm_up(run: Callable[[], object], seconds: float) -> float:
     """Run until the time per run no longer falls, and return it in seconds.
 
     Blocks of about a tenth of `seconds` are timed until the medians of two in a row
-    differ by less than 5 %, or `seconds` are over.  At least two runs are made, since
-    runtimes allocate during the first.
+    differ by less than 5 %, or `seconds` are over.  The first run, in which runtimes
+    allocate, should be over.
     """
     end = perf_counter() + seconds
-    run()
     latency = _median_seconds(time_runs(run, 1))
     while perf_counter() < end:
         before = latency
@@ -48,7 +48,7 @@ def time_slice(run: Callable[[], object], seconds: float, latency: float) -> lis
 
     How many follows from `latency`, known beforehand: stopping when the time is over
     would favour slices that happened to be fast.  A tenth as many untimed runs go first,
-    one at least.
+    and one at least if runs are short.
 
     Args:
         run: What to time.
@@ -56,7 +56,7 @@ def time_slice(run: Callable[[], object], seconds: float, latency: float) -> lis
         latency: What one run took before, in seconds.
     """
     count = runs_in(seconds, latency)
-    for _ in range(max(1, count // 10)):
+    for _ in range(max(count // 10, 1 if latency < _SHORT else 0)):
         run()
     return time_runs(run, count)
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -29,6 +29,7 @@ class Subject:
         model: What was read of it; None if it can't be read.
         bytes_stored: The size of its file and external data.
         feeds: The file with the arrays to time it on.
+        inputs: The shapes of those arrays, by name.
         batch: How many samples those are.
         failure: Why it can't be measured; empty if it can.
     """
@@ -38,6 +39,7 @@ class Subject:
     model: Model | None = None
     bytes_stored: int = 0
     feeds: Path = Path()
+    inputs: Mapping[str, Sequence[int]] = field(default_factory=dict)
     batch: int = 1
     failure: str = ""
 
@@ -53,7 +55,9 @@ class Subject:
         if self.model is None:
             return
         try:
-            write_arrays(self.feeds, samples(self.model))
+            arrays = samples(self.model)
+            write_arrays(self.feeds, arrays)
+            self.inputs = {name: array.shape for name, array in arrays.items()}
             self.batch = samples_per_run(self.model, batch)
         except OnnxpressError as error:
             self.failure = str(error)
@@ -76,8 +80,15 @@ def subjects(sources: Sequence[Source], folder: Path) -> list[Subject]:
 
 def _path(source: Source) -> Path | None:
     """Return the file given, None for a model in memory."""
-    if not isinstance(source, str | os.PathLike):
+    from onnxpress.graph.model import Model
+
+    if isinstance(source, Model):
         return None
+    if not isinstance(source, str | os.PathLike):
+        raise UsageError(
+            f"a {type(source).__name__} can't be measured; give a file or a Model, which "
+            "onnxpress.load makes of it"
+        )
     path = Path(source)
     if path.is_file():
         return path
@@ -107,43 +118,21 @@ def _subject(name: str, source: Source, path: Path | None, own: Path) -> Subject
     own.mkdir()
     subject = Subject(name, path or own / "model.onnx", feeds=own / "feeds.npz")
     try:
-        subject.model = _read(source, subject.path)
+        subject.model, files = _read(source, subject.path)
+        subject.bytes_stored = sum(file.stat().st_size for file in files)
     except OnnxpressError as error:
-        subject.failure = str(error)
-    subject.bytes_stored = _bytes_stored(subject)
+        subject.failure = str(error).removeprefix(f"{path}: ")
+        subject.bytes_stored = subject.path.stat().st_size if path else 0
     return subject
 
 
-def _read(source: Source, path: Path) -> Model:
-    if isinstance(source, str | os.PathLike):
-        return read_as_it_is(path)
-    source.save(path)
-    return source
-
-
-def _bytes_stored(subject: Subject) -> int:
-    from onnxpress.measure.size import external_files
-
-    files = [subject.path] if subject.path.is_file() else []
-    if subject.model is not None:
-        files += external_files(subject.model.ir)
-    return sum(file.stat().st_size for file in files)
-
-
-def read_as_it_is(path: Path) -> Model:
-    """Read a file for its inputs alone: what is measured is the file, not what we make of it.
-
-    So there is no upgrade and no check here; whether it is valid, the runtime says.
-
-    Raises:
-        ModelError: If it is no ONNX model.
-    """
-    import onnx_ir as ir
-
-    from onnxpress.errors import ModelError
+def _read(source: Source, path: Path) -> tuple[Model, Iterable[Path]]:
+    """Return the model, to know its inputs, and the files it consists of."""
     from onnxpress.graph.model import Model
+    from onnxpress.graph.size import files
 
-    try:
-        return Model(ir.load(path), path)
-    except Exception as error:
-        raise ModelError("it is no ONNX model, or is damaged") from error
+    if isinstance(source, str | os.PathLike):
+        model = Model.load(path)
+        return model, files(model)
+    source.save(path)
+    return source, path.parent.iterdir()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 
 _WIDTH: Final = 100
 _NOISY: Final = 0.1
+_BUSY: Final = 0.5  # processes wanting to run, for each CPU
+_TENTH: Final = 0.1
+_LEAST_PERCENT: Final = 0.01
+_MOST_DECIMALS: Final = 4
 _TIMES: Final = "×"
 
 Result: TypeAlias = Mapping[str, Any]
@@ -32,30 +36,42 @@ def as_table(benchmark: Benchmark) -> Group:
     """Return the table, the reasons of what failed below it, and what it was measured on."""
     results = benchmark.results
     names = dict(zip((r["model"] for r in results), short_names(results), strict=True))
-    table = Table(box=None, padding=(0, 1), header_style="bold")
-    columns = [c for c in _COLUMNS if any(c.cell(r) for r in results)]
-    if len({r["runtime"] for r in results}) == 1:
-        columns = [c for c in columns if c.title != "runtime"]
+    table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="bold")
     table.add_column("model", overflow="fold")
-    for column in columns:
-        table.add_column(column.title, justify="right", no_wrap=True)
+    columns = _columns(results)
+    for title in columns:
+        table.add_column(title, justify="right", no_wrap=True)
     for result in results:
-        table.add_row(names[result["model"]], *(column.cell(result) for column in columns))
+        cells = [names[result["model"]], *(cell(result) for cell in columns.values())]
+        table.add_row(*map(Text, cells))  # not plain strings, in which [b] would mean bold
     failures = [_failure(result, names) for result in results if not result["ok"]]
     return Group(table, *failures, *_notes(benchmark))
 
 
-class _Column:
-    def __init__(self, title: str, cell: Callable[[Result], str]) -> None:
-        self.title = title
-        self.cell = cell
+def _columns(results: Sequence[Result]) -> dict[str, Callable[[Result], str]]:
+    """Return how to fill each column, by title; columns that would be empty are left out."""
+    metrics = [result["accuracy"]["name"] for result in results if result["accuracy"]]
+    columns: dict[str, Callable[[Result], str]] = {
+        "runtime": lambda result: str(result["runtime"]),
+        "ms: median p90": _latency,
+        "to first [95 %]": _speed,
+        "file MB": _size,
+        "ratio": _size_ratio,
+        "load ms": _load,
+        "peak MB": _memory,
+        metrics[0] if metrics else "": _accuracy,
+        "diff": _difference,
+    }
+    if len({result["runtime"] for result in results}) == 1:
+        del columns["runtime"]
+    return {title: cell for title, cell in columns.items() if any(map(cell, results))}
 
 
 def _latency(result: Result) -> str:
     if not result["ok"]:
         return "failed"
     times = result["latency_ms"]
-    return "" if times is None else " ".join(_short(times[k]) for k in ("median", "p90", "p99"))
+    return "" if times is None else " ".join(_short(times[key]) for key in ("median", "p90"))
 
 
 def _speed(result: Result) -> str:
@@ -68,7 +84,7 @@ def _speed(result: Result) -> str:
 
 
 def _size(result: Result) -> str:
-    return _megabytes(result["bytes_stored"] / 1e6)
+    return _short(result["bytes_stored"] / 1e6)
 
 
 def _size_ratio(result: Result) -> str:
@@ -81,7 +97,7 @@ def _load(result: Result) -> str:
 
 
 def _memory(result: Result) -> str:
-    return "" if result["peak_memory_mb"] is None else _megabytes(result["peak_memory_mb"])
+    return "" if result["peak_memory_mb"] is None else _short(result["peak_memory_mb"])
 
 
 def _accuracy(result: Result) -> str:
@@ -89,26 +105,15 @@ def _accuracy(result: Result) -> str:
     if score is None:
         return ""
     share = score["name"].startswith("top-")
-    value = f"{score['value'] * 100:.2f} %" if share else f"{score['value']:.4g}"
-    return f"{score['name']} {value}"
+    return f"{score['value'] * 100:.2f} %" if share else f"{score['value']:.4g}"
 
 
 def _difference(result: Result) -> str:
     found = result["output_difference"]
-    return "" if found is None else f"{found['relative_l2'] * 100:.2g} %"
-
-
-_COLUMNS: Final = (
-    _Column("runtime", lambda result: str(result["runtime"])),
-    _Column("ms: median p90 p99", _latency),
-    _Column("to first [95 %]", _speed),
-    _Column("MB", _size),
-    _Column("to first", _size_ratio),
-    _Column("load ms", _load),
-    _Column("peak MB", _memory),
-    _Column("score", _accuracy),
-    _Column("diff", _difference),
-)
+    if found is None or found["relative_l2"] is None:
+        return ""
+    percent = found["relative_l2"] * 100
+    return "< 0.01 %" if 0 < percent < _LEAST_PERCENT else f"{percent:.2g} %"
 
 
 def short_names(results: Sequence[Result]) -> list[str]:
@@ -121,33 +126,37 @@ def short_names(results: Sequence[Result]) -> list[str]:
 
 def _failure(result: Result, names: Mapping[str, str]) -> Text:
     who = f"{names[result['model']]} on {result['runtime']}"
-    return Text(f" {who} failed: {result['reason']}", style="red")
+    return Text(f"{who} failed: {result['reason']}", style="red")
 
 
 def _notes(benchmark: Benchmark) -> list[Text]:
     results, cpu = benchmark.results, benchmark.environment["cpu"]
     threads = ", ".join(str(n) for n in sorted({r["threads"] for r in results}))
-    features = ", ".join(f for f in cpu["features"] if f not in {"AVX2", "FMA", "F16C"})
-    notes = [Text(f" {cpu['name']} ({features}), {threads} threads", style="dim")]
-    noise = max((r["noise"] or 0.0 for r in results), default=0.0)
-    if noise > _NOISY:
-        notes.append(
-            Text(
-                f" Rounds differed by {noise:.0%}: something else was running here, and the "
-                "latencies are less certain than they look; the ratios say how sure they are.",
-                style="yellow",
-            )
+    features = ", ".join(cpu["features"])
+    notes = [Text(f"Threads: {threads}. {cpu['name']} ({features})", style="dim")]
+    return notes + [Text(warning, style="yellow") for warning in _warnings(benchmark)]
+
+
+def _warnings(benchmark: Benchmark) -> Iterator[str]:
+    results, environment = benchmark.results, benchmark.environment
+    load, cores = environment["load_average"] or 0.0, environment["cpu"]["cores"]["usable"]
+    if load > cores * _BUSY:
+        yield (
+            f"The machine was busy before this began (load {load:g} on {cores} CPUs). Latencies "
+            "are those of a busy machine; with several threads they can be many times longer."
         )
-    if unreal := sorted({r["runtime"] for r in results if r["timing"] == "emulated"}):
-        notes.append(Text(f" Times of {', '.join(unreal)} are emulated.", style="yellow"))
-    return notes
+    noise = max((result["noise"] or 0.0 for result in results), default=0.0)
+    if noise > _NOISY:
+        yield (
+            f"Rounds differed by {noise:.0%}: something else was running here, and the latencies "
+            "are less certain than they look; the ratios say how sure they are."
+        )
+    if emulated := sorted({r["runtime"] for r in results if r["timing"] == "emulated"}):
+        yield f"Times of {', '.join(emulated)} are emulated."
 
 
-def _short(milliseconds: float) -> str:
-    """Three significant digits, and no exponents."""
-    decimals = 0 if milliseconds >= 100 else 1 if milliseconds >= 10 else 2  # noqa: PLR2004
-    return f"{milliseconds:.{decimals if milliseconds >= 0.1 else 4}f}"  # noqa: PLR2004
-
-
-def _megabytes(megabytes: float) -> str:
-    return f"{megabytes:.3g}" if megabytes < 1000 else f"{megabytes:.0f}"  # noqa: PLR2004
+def _short(value: float) -> str:
+    """Three significant digits, four decimals at most, and no exponent."""
+    whole = len(str(int(value))) if value >= 1 else 1
+    decimals = max(0, 3 - whole) if value >= _TENTH else _MOST_DECIMALS
+    return f"{value:.{decimals}f}"

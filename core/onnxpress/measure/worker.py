@@ -57,20 +57,24 @@ class Worker:
 
     def load(self, feeds: str) -> dict[str, Any]:
         """Load the model and run it once; say how long the loading took."""
+        assert self._runtime is not None  # `start` comes first
         self._feeds = read_arrays(Path(feeds))
-        return {"load_seconds": self._load(), "details": dict(self._loaded().details)}
+        start = perf_counter()
+        self._executable = self._runtime.prepare(self._path, self._threads)
+        seconds = perf_counter() - start
+        self._executable(self._feeds)
+        return {"load_seconds": seconds, "details": dict(self._executable.details)}
 
     def warm_up(self, seconds: float) -> dict[str, Any]:
         """Run until the latency is steady; say what it and the peak of memory are."""
         self._latency = stopwatch.warm_up(self._run, seconds)
         return {"latency_seconds": self._latency, "peak_memory_mb": peak_memory_mb()}
 
-    def time(self, seconds: float, *, reload: bool) -> dict[str, Any]:
-        """Time runs for `seconds`, on a freshly loaded model if told so."""
-        load_seconds = self._load() if reload else None
+    def time(self, seconds: float) -> dict[str, Any]:
+        """Time runs for `seconds`."""
         nanoseconds = stopwatch.time_slice(self._run, seconds, self._latency)
         self._latency = sum(nanoseconds) / len(nanoseconds) / 1e9
-        return {"load_seconds": load_seconds, "nanoseconds": nanoseconds}
+        return {"nanoseconds": nanoseconds}
 
     def run(self, feeds: str, outputs: str) -> dict[str, Any]:
         """Run once on the arrays in one file and write what comes out to another."""
@@ -82,15 +86,6 @@ class Worker:
         if self._executable is not None:
             self._executable.close()
             self._executable = None
-
-    def _load(self) -> float:
-        assert self._runtime is not None  # `start` comes first
-        self.close()
-        start = perf_counter()
-        self._executable = self._runtime.prepare(self._path, self._threads)
-        seconds = perf_counter() - start
-        self._executable(self._feeds)  # the first run still allocates
-        return seconds
 
     def _loaded(self) -> Executable:
         assert self._executable is not None  # `load` comes first

@@ -24,12 +24,12 @@ def save_slow(path: Path, *, layers: int, width: int = 256) -> Path:
     return save(path, nodes, np.full((width, width), 1 / width, dtype="f"))
 
 
-def save(path: Path, nodes: Sequence[onnx.NodeProto], weight: Any) -> Path:
+def save(path: Path, nodes: Sequence[onnx.NodeProto], weight: Any, output: str = "y") -> Path:
     graph = helper.make_graph(
         nodes,
         "g",
         [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", weight.shape[0]])],
-        [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
+        [helper.make_tensor_value_info(output, TensorProto.FLOAT, None)],
         [numpy_helper.from_array(weight, "w")],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10)

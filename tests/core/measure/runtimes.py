@@ -24,6 +24,8 @@ class Echo(Executable):
     def __init__(self, path: Path) -> None:
         self._path = path
         self._log = path.with_name("order.txt")
+        with path.with_name("pids.txt").open("a") as pids:
+            pids.write(f"{os.getpid()}\n")
 
     def __call__(self, feeds: Feeds) -> dict[str, Array]:
         with self._log.open("a") as log:
@@ -35,6 +37,18 @@ class Echo(Executable):
     def details(self) -> Mapping[str, Any]:
         affinity = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
         return {"affinity": affinity, "modules": sorted(sys.modules), "pid": os.getpid()}
+
+
+class Vanishing(Echo):
+    """Is gone after some runs, as a device may be."""
+
+    runs = 0
+
+    def __call__(self, feeds: Feeds) -> dict[str, Array]:
+        self.runs += 1
+        if self.runs > 30:
+            raise ModelError("the device is gone")
+        return super().__call__(feeds)
 
 
 class Fake(Runtime):
@@ -88,6 +102,8 @@ class Picky(Fake):
             case "abort":
                 os.write(2, b"terminate called after throwing std::bad_alloc\n")
                 os.abort()
+            case "later":
+                return Vanishing(path)
             case "exits":
                 os._exit(3)
             case "killed":

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,9 +11,9 @@ from onnxpress.measure.arrays import read_arrays, write_arrays
 
 
 def test_arrays_come_back_as_they_were(tmp_path: Path) -> None:
-    sent = {
+    sent: dict[str, Any] = {
         "a/b:0": np.arange(6, dtype=np.int8).reshape(2, 3),
-        "file": np.float16(2.5).reshape(()),
+        "file": np.array(2.5, dtype=np.float16),
         "names": np.array([True, False]),
         "": np.zeros((0, 4), dtype="f"),
     }

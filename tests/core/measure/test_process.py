@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -7,9 +8,11 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import psutil
 import pytest
 
+from onnxpress.measure.arrays import write_arrays
 from onnxpress.measure.process import Process, WorkerError, describe_exit
 
 RUNTIMES = "tests.core.measure.runtimes"
@@ -20,10 +23,6 @@ def _start(process: Process, path: Path, runtime: str = "Picky") -> dict[str, ob
 
 
 def _feeds(folder: Path) -> str:
-    from onnxpress.measure.arrays import write_arrays
-
-    import numpy as np
-
     write_arrays(folder / "feeds.npz", {"x": np.zeros((1, 2), dtype="f")})
     return str(folder / "feeds.npz")
 
@@ -61,14 +60,13 @@ def test_a_worker_that_hangs_is_ended_with_all_it_started(tmp_path: Path) -> Non
 
 
 def test_leaving_early_ends_the_worker_at_once(tmp_path: Path) -> None:
-    with pytest.raises(KeyboardInterrupt), Process(tmp_path, threads=1, timeout=60) as process:
-        _start(process, tmp_path / "hangs.onnx")
-        worker = psutil.Process(process._process.pid)
-        process._send('{"do": "load", "feeds": ' + f'"{_feeds(tmp_path)}"}}\n')
-        start = time.perf_counter()
-        raise KeyboardInterrupt
+    process = Process(tmp_path, threads=1, timeout=60)
+    _start(process, tmp_path / "hangs.onnx")
+    process._send(json.dumps({"do": "load", "feeds": _feeds(tmp_path)}) + "\n")
+    start = time.perf_counter()
+    process.__exit__(KeyboardInterrupt, KeyboardInterrupt(), None)
     assert time.perf_counter() - start < 2
-    assert not worker.is_running()
+    assert process._process.returncode == -signal.SIGKILL
 
 
 def test_a_worker_ends_when_the_one_who_started_it_dies(tmp_path: Path) -> None:

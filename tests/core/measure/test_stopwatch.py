@@ -52,7 +52,14 @@ def test_warm_up_goes_on_until_times_no_longer_fall() -> None:
     assert 0.002 <= latency < 0.004
 
 
-def test_warm_up_runs_twice_and_then_minds_the_time() -> None:
+def test_warm_up_minds_the_time() -> None:
     runs: list[None] = []
     stopwatch.warm_up(lambda: runs.append(None), seconds=0)
-    assert len(runs) == 2
+    assert len(runs) == 1
+
+
+@pytest.mark.parametrize(("latency", "untimed"), [(0.01, 1), (0.2, 0)])
+def test_only_short_runs_are_preceded_by_an_untimed_one(latency: float, untimed: int) -> None:
+    runs: list[None] = []
+    times = stopwatch.time_slice(lambda: runs.append(None), seconds=0.01, latency=latency)
+    assert len(runs) - len(times) == untimed

@@ -4,6 +4,8 @@ The table in docs/models-tried.md is this script's output:
 
     .venv/bin/python tests/benchmarks/models_tried.py > docs/models-tried.md
 
+An argument tries only the files that match: ``resnet20*.onnx``.
+
 Calibration and comparison use random inputs, so the agreement says whether the
 integer graph computes the same function, not what a user's metric would be.
 """
@@ -46,7 +48,8 @@ class Outcome:
 def main() -> None:
     """Print the page."""
     print(HEADER)
-    for path in sorted(MODELS.rglob("*.onnx")):
+    wanted = sys.argv[1] if len(sys.argv) > 1 else "*.onnx"
+    for path in sorted(MODELS.rglob(wanted)):
         outcome = try_model(path)
         print(
             f"| {outcome.model} | {outcome.inspect} | {outcome.prune} | {outcome.quantize} |",
@@ -118,7 +121,8 @@ def compressed(model: Model, step: str, feeds: list[dict[str, Array]]) -> str:
 
 def agree(a: dict[str, Array], b: dict[str, Array]) -> float:
     """Return the smallest cosine over the float outputs (1 if there are none)."""
-    return min((cosine(a[k], b[k]) for k in a if a[k].dtype.kind == "f"), default=1.0)
+    floats = [k for k in a if isinstance(a[k], np.ndarray) and a[k].dtype.kind == "f"]
+    return min((cosine(a[k], b[k]) for k in floats), default=1.0)
 
 
 def cosine(x: Array, y: Array) -> float:
@@ -131,10 +135,10 @@ def cosine(x: Array, y: Array) -> float:
 
 HEADER = """# Models tried
 
-Every `.onnx` file of the shared collection, taken through `inspect`, `prune` (50 % unstructured) and
-`quantize` (static INT8, four random calibration batches), saved, loaded by ONNX Runtime and run.
-Agreement is the smallest cosine between the float outputs before and after, on random inputs: whether
-the graph still computes the same function, not what a metric on real data would be.
+Every `.onnx` file of the shared collection, taken through `inspect`, `prune` (50 % unstructured)
+and `quantize` (static INT8, four random calibration batches), saved, loaded by ONNX Runtime and
+run. Agreement is the smallest cosine between the float outputs before and after, on random inputs:
+whether the graph still computes the same function, not what a metric on real data would be.
 Printed by `tests/benchmarks/models_tried.py`.
 
 | model | inspect | prune | quantize |

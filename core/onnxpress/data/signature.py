@@ -64,7 +64,8 @@ class Signature:
     Attributes:
         inputs: What must be fed, in graph order.
         batched: Whether the first axis of every input may count samples; False where
-            one has no axes, or where the fixed first axes differ.
+            one has no axes, where fixed first axes differ, or where one is fixed to more
+            than 1 and another is open (a recurrent state: its samples are on another axis).
         fixed: The number of samples that the model takes at once, if it is fixed.
     """
 
@@ -80,10 +81,12 @@ class Signature:
     @classmethod
     def from_inputs(cls, inputs: tuple[Input, ...]) -> Signature:
         """Work out from the inputs whether there is a batch axis."""
-        firsts = {i.shape[0] for i in inputs if i.shape and isinstance(i.shape[0], int)}
-        batched = len(firsts) <= 1 and all(i.shape != () for i in inputs)
-        fixed = next(iter(firsts), None) if batched else None
-        return cls(inputs, batched, fixed if isinstance(fixed, int) else None)
+        firsts = [i.shape[0] if i.shape else None for i in inputs]
+        sizes = {first for first in firsts if isinstance(first, int)}
+        some_are_open = len(sizes) > 0 and not all(isinstance(first, int) for first in firsts)
+        differ = len(sizes) > 1 or (some_are_open and sizes != {1})
+        batched = not differ and all(i.shape != () for i in inputs)
+        return cls(inputs, batched, next(iter(sizes), None) if batched else None)
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ from tests.core.data.models import taking
         (["float[N, 4] x", "float[1, 4] mask"], (True, 1)),
         (["float[1, 4] x", "float[2, 4] state"], (False, None)),
         (["float[N, 4] x", "int64 rate"], (False, None)),
+        (["float[N, S] x", "float[2, N, 8] state"], (False, None)),
     ],
 )
 def test_the_batch_axis_is_read_off_the_inputs(

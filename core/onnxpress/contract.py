@@ -84,7 +84,7 @@ class Executable(ABC):
     def __call__(self, feeds: Feeds) -> dict[str, Array]:
         """Run once, wait for the result, and return every output by name."""
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027  # most have nothing to give back
         """Give back what the runtime holds."""
 
     @property

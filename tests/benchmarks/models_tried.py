@@ -146,4 +146,4 @@ Printed by `tests/benchmarks/models_tried.py`.
 
 if __name__ == "__main__":
     warnings.simplefilter("error")
-    sys.exit(main())
+    main()

@@ -18,7 +18,7 @@ def test_every_public_name_can_be_used_and_is_documented(name: str) -> None:
 
 def test_an_unknown_name_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="no attribute 'prune_everything'"):
-        _ = onnxpress.prune_everything  # type: ignore[attr-defined]
+        _ = onnxpress.prune_everything
 
 
 def test_names_are_imported_only_when_they_are_used() -> None:

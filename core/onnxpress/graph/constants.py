@@ -26,9 +26,13 @@ PLAIN: Final = frozenset(
 )
 """Operators that keep every element of their first input, and add none."""
 
-_CONSTANT_ATTRIBUTES: Final = frozenset(
-    {"value", "value_float", "value_floats", "value_int", "value_ints"}
-)
+_CONSTANT_ATTRIBUTES: Final[Mapping[str, type[np.generic] | None]] = {
+    "value": None,
+    "value_float": np.float32,
+    "value_floats": np.float32,
+    "value_int": np.int64,
+    "value_ints": np.int64,
+}
 
 
 def is_onnx(domain: str) -> bool:
@@ -50,7 +54,10 @@ def constant_tensor(value: ir.Value) -> ir.TensorProtocol | None:
     # Sparse tensors, strings and the attributes of a function's caller are not weights.
     if attribute is None or attribute.is_ref() or attribute.name not in _CONSTANT_ATTRIBUTES:
         return None
-    return ir.convenience.get_const_tensor(value)
+    # Not `ir.convenience.get_const_tensor`: it gives the tensor, which models share, a name.
+    if attribute.name == "value":
+        return attribute.as_tensor()
+    return ir.Tensor(np.asarray(attribute.value, _CONSTANT_ATTRIBUTES[attribute.name]))
 
 
 def is_constant(value: ir.Value) -> bool:

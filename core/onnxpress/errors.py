@@ -14,7 +14,8 @@ An error says what is wrong, where, and what to do next.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from difflib import get_close_matches
 from typing import ClassVar
 
@@ -87,3 +88,19 @@ def suggestion(name: str, known: Iterable[str]) -> str:
         return f"; did you mean {' or '.join(map(repr, close))}?"
     more = f", … ({len(names)} in all)" if len(names) > _SHOWN else ""
     return f"; known: {', '.join(names[:_SHOWN]) or 'none'}{more}"
+
+
+@contextmanager
+def noting(note: str) -> Iterator[None]:
+    """Add a line to the errors of ours that pass, such as where their cause is written."""
+    try:
+        yield
+    except OnnxpressError as error:
+        if note:
+            error.add_note(note)
+        raise
+
+
+def explained(error: BaseException) -> str:
+    """Return what an error says and, indented below it, the lines that were added."""
+    return "\n  ".join([str(error), *getattr(error, "__notes__", [])])

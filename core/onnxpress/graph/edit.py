@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import onnx_ir as ir
 from onnx_ir.passes.common import RemoveUnusedNodesPass
 
+from onnxpress.errors import ModelError
+from onnxpress.graph.history import KEPT_OPSET
 from onnxpress.graph.layers import Layer, find_layers
+from onnxpress.graph.upgrade import WORKING_OPSET
 from onnxpress.graph.weights import Weight
 
 if TYPE_CHECKING:
@@ -23,12 +27,19 @@ class Editor:
     Attributes:
         ir: The copy.  Its nodes and values are not those of the model it came from:
             look them up here, by name or through `layers`.
+
+    Raises:
+        ModelError: If the model could not be brought to the working opset; says why.
     """
 
     def __init__(self, model: Model) -> None:
+        kept = model.provenance.source.get(KEPT_OPSET)
+        if kept and model.opset < WORKING_OPSET:
+            raise ModelError(f"the model can't be changed: it had to stay at its opset, as {kept}")
         self.ir = model.ir.clone()
         self._path = model.path
-        self._opset = model.opset
+        self._original = model.ir
+        self._at_first = list(_values(self.ir))
 
     @property
     def graph(self) -> ir.Graph:
@@ -43,24 +54,37 @@ class Editor:
     @cached_property
     def values(self) -> dict[str, ir.Value]:
         """Every value of the copy by name, subgraphs included; kept true by the methods here."""
-        found: dict[str, ir.Value] = {}
-        for graph in self.ir.graphs():
-            for value in (*graph.inputs, *graph.initializers.values()):
-                found[value.name or ""] = value
-            for node in graph:
-                found.update((v.name or "", v) for v in node.outputs)
-        return found
+        return {value.name or "": value for value in _values(self.ir)}
+
+    def freeze(self) -> None:
+        """Drop the inputs that only override stored weights; those are constants from now on.
+
+        Old exporters list every initializer as an input.  Call it before `layers`.
+        """
+        for value in [value for value in self.graph.inputs if value.is_initializer()]:
+            self.graph.inputs.remove(value)
 
     def set_weight(self, weight: Weight, array: Array) -> None:
-        """Give a stored tensor other bytes; every reader of it sees them."""
+        """Give a stored tensor other bytes; every reader of it sees them.
+
+        Args:
+            weight: A weight of a layer of this editor, or of the model it came from.
+            array: The new elements; shape and type may differ from the old ones.
+        """
         tensor = ir.Tensor(array, name=weight.name)
-        producer = weight.value.producer()
+        value = self._copies.get(weight.value, weight.value)
+        producer = value.producer()
         if producer is None:
-            weight.value.const_value = tensor
-            weight.value.shape, weight.value.type = tensor.shape, ir.TensorType(tensor.dtype)
+            value.const_value = tensor
         else:
             producer.attributes.clear()
             producer.attributes.add(ir.AttrTensor("value", tensor))
+        value.shape, value.type = tensor.shape, ir.TensorType(tensor.dtype)
+
+    @cached_property
+    def _copies(self) -> dict[ir.Value, ir.Value]:
+        """Which value of the copy stands for which of the original."""
+        return dict(zip(_values(self._original), self._at_first, strict=True))
 
     def constant(self, array: Array | ir.TensorProtocol, name: str) -> ir.Value:
         """Add an initializer to the main graph and return its value.
@@ -70,7 +94,9 @@ class Editor:
             name: The name wished for; a number is added where it is taken.
         """
         unique = self.unique(name)
-        tensor = array if isinstance(array, ir.TensorProtocol) else ir.Tensor(array, name=unique)
+        # Asking whether something is an `ir.TensorProtocol` takes longer than all the rest.
+        own = isinstance(array, np.ndarray | np.generic)
+        tensor: ir.TensorProtocol = ir.Tensor(array, name=unique) if own else array  # type: ignore[assignment]
         value = ir.Value(
             name=unique,
             shape=ir.Shape(tensor.shape.numpy()),
@@ -116,4 +142,12 @@ class Editor:
         from onnxpress.graph.model import Model
 
         RemoveUnusedNodesPass()(self.ir)
-        return Model(self.ir, self._path)
+        return Model(self.ir, self._path, edited=True)
+
+
+def _values(model: ir.Model) -> Iterator[ir.Value]:
+    for graph in model.graphs():
+        yield from graph.inputs
+        yield from graph.initializers.values()
+        for node in graph:
+            yield from node.outputs

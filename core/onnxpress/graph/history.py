@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import onnx_ir as ir
 
+T = TypeVar("T")
+
 SOURCE: Final = "onnxpress.source"
 HISTORY: Final = "onnxpress.history"
+KEPT_OPSET: Final = "kept_opset"
+"""The key in the source that says why a model stayed at its opset, where it had to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,9 +27,10 @@ class Provenance:
 
 def read_provenance(model: ir.Model) -> Provenance:
     """Read what earlier runs wrote; a model that onnxpress never saw has no history."""
+    steps: list[Mapping[str, Any]] = _read(model, HISTORY, [])
     return Provenance(
         source=_read(model, SOURCE, {}),
-        history=tuple(_read(model, HISTORY, [])),
+        history=tuple(step for step in steps if isinstance(step, dict)),
     )
 
 
@@ -36,14 +41,17 @@ def write_source(model: ir.Model, source: Mapping[str, Any]) -> None:
 
 def append_step(model: ir.Model, step: Mapping[str, Any]) -> None:
     """Add one step to the history."""
-    model.metadata_props[HISTORY] = _dump([*_read(model, HISTORY, []), step])
+    steps: list[Mapping[str, Any]] = _read(model, HISTORY, [])
+    model.metadata_props[HISTORY] = _dump([*steps, step])
 
 
-def _read(model: ir.Model, key: str, default: Any) -> Any:
+def _read(model: ir.Model, key: str, default: T) -> T:
     try:
-        return json.loads(model.metadata_props.get(key, "null")) or default
-    except ValueError:  # someone else's text under our key
-        return default
+        found = json.loads(model.metadata_props.get(key, "null"))
+    except ValueError:
+        found = None
+    # It may be someone else's text under our key.
+    return found if isinstance(found, type(default)) else default
 
 
 def _dump(value: object) -> str:

@@ -39,11 +39,13 @@ class Model:
     Attributes:
         ir: The graph, an `onnx_ir.Model`.  Read it; change it only through `edit`.
         path: The file it was loaded from, if any.
+        edited: Whether it is no longer what that file holds.
     """
 
-    def __init__(self, graph: ir.Model, path: Path | None = None) -> None:
+    def __init__(self, graph: ir.Model, path: Path | None = None, *, edited: bool = False) -> None:
         self.ir = graph
         self.path = path
+        self.edited = edited
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Model:
@@ -109,7 +111,7 @@ class Model:
     def parameters(self) -> Mapping[str, ir.Value]:
         """The stored float tensors that training may change, by name."""
         return MappingProxyType(
-            {w.name: w.value for layer in self.layers for w in layer.weights if w.trainable}
+            {w.name: w.value for layer in self.layers for w in layer.tensors if w.trainable}
         )
 
     @cached_property

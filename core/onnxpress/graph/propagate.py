@@ -139,7 +139,7 @@ class _Walk:
                 opset_imports=self._opsets,
                 ir_version=self._ir_version,
             )
-        except (defs.SchemaError, shape_inference.InferenceError, RuntimeError):
+        except (defs.SchemaError, shape_inference.InferenceError, RuntimeError, ValueError):
             return {}
 
 

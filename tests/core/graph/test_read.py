@@ -81,6 +81,32 @@ def test_a_truncated_file_is_an_error_wherever_it_ends(saved: Path) -> None:
             Model.load(saved)
 
 
+def test_damage_is_an_error_or_does_no_harm(tmp_path: Path) -> None:
+    made = proto(
+        """g (float[N,4] x, bool c) => (float[N,3] y) {
+            a = Gemm<transB=1>(x, w, b)
+            y = If(c) <then_branch = t () => (float[N,3] p) { p = Relu(a) },
+                       else_branch = e () => (float[N,3] q) { q = Clip(a, z) }> }""",
+        w=normal(3, 4),
+        b=np.zeros(3),
+        z=np.float32(0),
+    )
+    content, path = made.SerializeToString(), tmp_path / "model.onnx"
+    rng, refused = np.random.default_rng(0), 0
+    for _ in range(600):
+        damaged = bytearray(content)
+        for place in rng.integers(len(content), size=rng.integers(1, 4)):
+            damaged[place] = rng.integers(256)
+        path.write_bytes(damaged)
+        try:
+            model = Model.load(path)
+            assert model.layers is not None
+            assert model.types is not None
+        except ModelError:
+            refused += 1
+    assert 300 < refused < 600
+
+
 def test_no_such_file(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="there is no file"):
         Model.load(tmp_path / "nothing.onnx")
@@ -173,6 +199,38 @@ def test_check_of_a_model_in_memory(saved: Path) -> None:
     model.ir.graph.node(0).op_type = "Ad"
     with pytest.raises(ModelError, match="did you mean 'And' or 'Add'"):
         model.check()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda t: t.dims.append(2), r"tensor 'w' of type FLOAT and shape \(2, 2\) should have 16"),
+        (lambda t: t.dims.extend([-1, -1]), "tensor 'w'.*damaged"),
+        (lambda t: setattr(t, "raw_data", b""), "tensor 'w'"),
+        (
+            lambda t: setattr(t, "data_type", 77),
+            r"element type that onnxpress does not know \(77\)",
+        ),
+        (lambda t: t.ClearField("raw_data"), "should have 2 entries, but the file has 0"),
+    ],
+)
+def test_a_tensor_that_does_not_fit_its_shape(
+    change: Callable[[onnx.TensorProto], None], message: str
+) -> None:
+    model = proto("g (float[2] x) => (float[2] y) { y = Add(x, w) }", w=ONE)
+    change(model.graph.initializer[0])
+    with pytest.raises(ModelError, match=message):
+        Model.from_proto(model)
+
+
+def test_an_invalid_model_prints_nothing(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("logging.root.handlers", [])
+    onnx.save(parsed("y = Add(x, missing)"), tmp_path / "a.onnx")
+    with pytest.raises(ModelError):
+        Model.load(tmp_path / "a.onnx")
+    assert capfd.readouterr() == ("", "")
 
 
 # External data.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,8 @@ import numpy as np
 import onnx
 import onnxruntime as ort
 import pytest
-from onnx import helper, parser
+from onnx import helper, numpy_helper, parser
+from onnx.backend.test.case.node import collect_testcases
 
 from onnxpress.data.batch import Feeds
 from onnxpress.data.random import runnable_feeds
@@ -46,16 +47,19 @@ def outputs_of(proto: onnx.ModelProto | str, feeds: Feeds) -> list[Any]:
     return results
 
 
-def assert_same(before: list[Any], after: list[Any], tolerance: float = 1e-5) -> None:
-    assert len(before) == len(after)
-    for old, new in zip(before, after, strict=True):
-        if not isinstance(old, np.ndarray):  # sequences and maps
-            assert old == new
-            continue
-        assert old.dtype == new.dtype
-        assert old.shape == new.shape
-        largest = float(np.abs(old).max(initial=1.0)) if old.dtype.kind == "f" else 0.0
-        np.testing.assert_allclose(new, old, rtol=0, atol=tolerance * largest)
+def assert_same(before: Any, after: Any, tolerance: float = 1e-5) -> None:
+    """Compare outputs; `tolerance` is relative to the largest element of a tensor."""
+    assert type(before) is type(after)
+    if isinstance(before, list):
+        assert len(before) == len(after)
+        for old, new in zip(before, after, strict=True):
+            assert_same(old, new, tolerance)
+    elif isinstance(before, np.ndarray) and before.dtype.kind in "fc":
+        assert (before.dtype, before.shape) == (after.dtype, after.shape)
+        largest = np.abs(before[np.isfinite(before)]).max(initial=1)
+        np.testing.assert_allclose(after, before, rtol=0, atol=tolerance * float(largest))
+    else:
+        np.testing.assert_equal(after, before)
 
 
 @pytest.mark.parametrize("wrap", WRAPPINGS.values(), ids=WRAPPINGS)
@@ -219,3 +223,63 @@ def test_real_models_compute_the_same(name: str, shared: Path) -> None:
     assert model.opset == WORKING_OPSET
     assert_same(outputs_of(str(path), feeds), outputs_of(to_proto(model.ir), feeds))
     model.check()
+
+
+# The operators of ONNX's own test suite, at every older version that ONNX Runtime takes.
+
+
+def older_forms(case: Any) -> Iterator[tuple[onnx.ModelProto, Feeds, list[Any]]]:
+    """Yield the case at older opsets, with its inputs and what it gives there."""
+    inputs = case.data_sets[0][0] if case.data_sets else []
+    for opset in older_opsets({node.op_type for node in case.model.graph.node}):
+        proto = onnx.ModelProto()
+        proto.CopyFrom(case.model)
+        proto.ir_version = min(proto.ir_version, WORKING_IR)
+        for entry in proto.opset_import:
+            if not entry.domain:
+                entry.version = opset
+        names = [value.name for value in proto.graph.input]
+        feeds = {
+            name: numpy_helper.to_array(x) if isinstance(x, onnx.TensorProto) else x
+            for name, x in zip(names, inputs, strict=False)
+        }
+        try:
+            yield proto, feeds, outputs_of(proto, feeds)
+        except Exception:  # noqa: BLE001  # written for a newer form of the operator
+            continue
+
+
+def older_opsets(ops: set[str]) -> set[int]:
+    """Return the opsets right before and at every change of the operators, from 7 to 20."""
+    changes = {s.since_version for op in ops for s in SCHEMAS.get(op, [])}
+    return {v for c in changes for v in (c - 1, c) if 7 <= v < WORKING_OPSET} | {7, 20}
+
+
+SCHEMAS: dict[str, list[onnx.defs.OpSchema]] = {}
+for schema in onnx.defs.get_all_schemas_with_history():
+    if not schema.domain:
+        SCHEMAS.setdefault(schema.name, []).append(schema)
+
+RANDOM = ("bernoulli", "dropout", "random", "multinomial")
+NEWER_THAN_THEIR_OPSET = "has unsupported type tensor(float8"  # ONNX Runtime does not look
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # of building the cases
+def test_the_operators_of_the_standards_own_tests() -> None:
+    compared = 0
+    for case in collect_testcases(None):
+        if any(word in case.name for word in RANDOM):
+            continue
+        for old, feeds, before in older_forms(case):
+            try:
+                model = Model.from_proto(old)
+            except ModelError as error:
+                assert NEWER_THAN_THEIR_OPSET in str(error), case.name  # noqa: PT017
+                continue
+            if KEPT_OPSET in model.provenance.source:
+                assert case.name == "test_scan_sum"
+                continue
+            assert_same(before, outputs_of(to_proto(model.ir), feeds))
+            compared += 1
+    assert compared > 4000

@@ -3,6 +3,7 @@ from __future__ import annotations
 import errno
 import os
 import resource
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -435,9 +436,16 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
 """
 
 
+@pytest.fixture
+def roomy(tmp_path: Path) -> Iterator[Path]:
+    """A folder that does not stay after the test, as pytest's usually do."""
+    yield tmp_path
+    shutil.rmtree(tmp_path)
+
+
 @pytest.mark.slow
-def test_looking_at_a_model_of_1600_megabytes_takes_less_than_300(tmp_path: Path) -> None:
-    path = sparse_model(tmp_path, layers=24, rows=4096)
+def test_looking_at_a_model_of_1600_megabytes_takes_less_than_300(roomy: Path) -> None:
+    path = sparse_model(roomy, layers=24, rows=4096)
     done = subprocess.run(
         [sys.executable, "-c", LOOK, str(path)], capture_output=True, text=True, check=True
     )
@@ -445,8 +453,8 @@ def test_looking_at_a_model_of_1600_megabytes_takes_less_than_300(tmp_path: Path
 
 
 @pytest.mark.slow
-def test_saving_it_takes_no_more(tmp_path: Path) -> None:
-    path, out = sparse_model(tmp_path, layers=24, rows=4096), tmp_path / "out.onnx"
+def test_saving_it_takes_no_more(roomy: Path) -> None:
+    path, out = sparse_model(roomy, layers=24, rows=4096), roomy / "out.onnx"
     done = subprocess.run(
         [sys.executable, "-c", LOOK, str(path), str(out)],
         capture_output=True,
@@ -454,19 +462,19 @@ def test_saving_it_takes_no_more(tmp_path: Path) -> None:
         check=True,
     )
     assert int(done.stdout) < 300
-    assert (tmp_path / "out.onnx.data").stat().st_size == 24 * 4096**2 * 4
+    assert (roomy / "out.onnx.data").stat().st_size == 24 * 4096**2 * 4
 
 
 @pytest.mark.slow
-def test_a_model_of_more_than_two_gigabytes_is_loaded_edited_and_saved(tmp_path: Path) -> None:
-    model = Model.load(sparse_model(tmp_path, layers=9, rows=8192))
+def test_a_model_of_more_than_two_gigabytes_is_loaded_edited_and_saved(roomy: Path) -> None:
+    model = Model.load(sparse_model(roomy, layers=9, rows=8192))
     edit = model.edit()
     edit.set_weight(edit.layers[0].weight, np.eye(8192, dtype=np.float32)[:, :8])
     changed = edit.done()
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    changed.save(tmp_path / "out.onnx")
+    changed.save(roomy / "out.onnx")
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000
-    assert (tmp_path / "out.onnx.data").stat().st_size > 2**31
-    again = Model.load(tmp_path / "out.onnx")
+    assert (roomy / "out.onnx.data").stat().st_size > 2**31
+    again = Model.load(roomy / "out.onnx")
     assert again.layers[0].weight.shape == (8192, 8)
     assert again.layers[0].weight.array().sum() == 8

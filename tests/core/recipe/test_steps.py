@@ -1,0 +1,89 @@
+"""From every way to write a step to the step, or to an error that helps."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from onnxpress.errors import OptionError, UnknownNameError, UsageError, explained
+from onnxpress.recipe import Step, make_step
+from onnxpress.recipe.steps import describe, options_of, to_table
+from tests.core.steps import Dampen, Schedule, Train, plugins
+
+HOST = plugins()
+
+
+@pytest.mark.parametrize(
+    ("step", "wanted"),
+    [
+        ("dampen", Dampen()),
+        ("fake:dampen:by=0.25", Dampen(by=0.25)),
+        ("dampen:only-large=yes,layers=[1.10,b]", Dampen(only_large=True, layers=("1.10", "b"))),
+        ("dampen:bits=4,label=7", Dampen(bits=4, label="7")),
+        ("dampen:label=none", Dampen(label="none")),
+        ({"use": "dampen", "by": 0.1, "only_large": True}, Dampen(by=0.1, only_large=True)),
+        ({"use": "dampen", "only-large": True}, Dampen(only_large=True)),
+        (Dampen(by=0.3), Dampen(by=0.3)),
+        ("train:schedule={max-epochs=3}", Train(schedule=Schedule(max_epochs=3))),
+    ],
+)
+def test_ways_to_write_a_step(step: Step, wanted: Dampen) -> None:
+    assert make_step(step, HOST) == wanted
+
+
+@pytest.mark.parametrize(
+    ("step", "said"),
+    [
+        ("dampn", "there is no step called 'dampn'; did you mean 'dampen'"),
+        ("dampen:0.5", "dampen: write '0.5' as key=value"),
+        ("dampen:bye=0.5", "no option of dampen called 'bye'; did you mean 'by'"),
+        ("dampen:by=1", "dampen: by is 1; it must be at least 0 and less than 1"),
+        ("dampen:by=half", "by is 'half'; it must be a number"),
+        ("dampen:mode=al", "mode is 'al'; it must be 'all' or 'first'; did you mean 'all'"),
+        ("dampen:bits=5", "bits is 5; it must be 4 or 8"),
+        ("dampen:only-large=maybe", "only-large is 'maybe'; it must be true or false"),
+        ("dampen:only-large=1,only_large=0", "dampen: only-large is given twice"),
+        ("train:schedule={max-epochs=0}", "schedule.max-epochs is 0; it must be at least 1"),
+        ("train:schedule={epochs=0}", "no option of train.schedule called 'epochs'"),
+        ({"use": "dampen", "layers": [1]}, "layers[0] is 1; it must be a string"),
+        ({"by": 1}, 'a step needs use = "name"; this one has by'),
+        ({"use": 7}, 'a step needs use = "name"'),
+        (7, "7 is no step; give a text"),
+    ],
+)
+def test_mistakes_are_explained_in_one_sentence(step: Any, said: str) -> None:
+    with pytest.raises(UsageError, match=re.escape(said)) as caught:
+        make_step(step, HOST)
+    assert "\n" not in explained(caught.value)
+    assert caught.value.exit_code == 2
+
+
+def test_several_mistakes_are_all_told() -> None:
+    with pytest.raises(OptionError) as caught:
+        make_step("dampen:by=2,bits=5", HOST)
+    assert str(caught.value).splitlines() == [
+        "dampen: 2 options can't be used",
+        "  by is 2; it must be at least 0 and less than 1",
+        "  bits is 5; it must be 4 or 8",
+    ]
+
+
+def test_a_name_of_no_step_is_looked_up_like_any_other() -> None:
+    with pytest.raises(UnknownNameError, match="no step called 'mine:dampen'"):
+        make_step("mine:dampen", HOST)
+
+
+def test_a_step_as_a_table_is_that_step_again() -> None:
+    step = Dampen(by=0.25, layers=("a", "b"), label="x")
+    table = to_table(step)
+    assert table["use"] == "dampen"
+    assert table["only-large"] is False
+    assert make_step(table, HOST) == step
+
+
+def test_a_step_is_described_by_what_was_given() -> None:
+    assert describe(Dampen(by=0.25, layers=("a", "b"))) == "dampen:by=0.25,layers=[a,b]"
+    assert describe(Dampen()) == "dampen"
+    assert options_of(Train(schedule=Schedule())) == {"schedule": {"max_epochs": 1}}

@@ -14,9 +14,10 @@ An error says what is wrong, where, and what to do next.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from difflib import get_close_matches
+from difflib import SequenceMatcher, get_close_matches
 from typing import ClassVar
 
 
@@ -79,15 +80,32 @@ class UnknownNameError(UsageError, KeyError):
 
 
 _SHOWN = 12
+_LEAST_SHARED = 3
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:
     """Return ``"; did you mean …?"`` with the nearest names, else a list of what there is."""
     names = sorted(set(known))
-    if close := get_close_matches(name, names, n=3, cutoff=0.5):
+    if close := _nearest(name, names):
         return f"; did you mean {' or '.join(map(repr, close))}?"
     more = f", … ({len(names)} in all)" if len(names) > _SHOWN else ""
     return f"; known: {', '.join(names[:_SHOWN]) or 'none'}{more}"
+
+
+def _nearest(name: str, names: list[str]) -> list[str]:
+    """Return names that are spelt like `name`, else those that share the most of it.
+
+    The latter serves patterns: ``layer9.*`` is close to nothing, but shares ``layer``
+    with ``/layer1/conv1/Conv``.
+    """
+    if close := get_close_matches(name, names, n=3, cutoff=0.5):
+        return close
+    plain = max(re.split(r"[^\w./-]+", name), key=len)
+    shared = {
+        n: SequenceMatcher(None, plain, n, autojunk=False).find_longest_match().size for n in names
+    }
+    enough = max(_LEAST_SHARED, len(plain) * 0.6)
+    return sorted((n for n in names if shared[n] >= enough), key=lambda n: (-shared[n], n))[:3]
 
 
 @contextmanager

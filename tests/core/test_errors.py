@@ -39,3 +39,9 @@ def test_without_a_neighbour_all_names_are_listed(known: list[str], text: str) -
 def test_a_long_list_is_cut_and_counted() -> None:
     text = suggestion("zzz", [f"layer-{i:02}" for i in range(40)])
     assert text.endswith("layer-11, … (40 in all)")
+
+
+def test_a_pattern_is_answered_with_names_that_share_most_of_it() -> None:
+    known = ["/conv1/Conv", "/layer1/conv1/Conv", "/layer2/conv1/Conv", "/linear/Gemm"]
+    text = "; did you mean '/layer1/conv1/Conv' or '/layer2/conv1/Conv'?"
+    assert suggestion("layer9.*", known) == text

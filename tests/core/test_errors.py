@@ -7,7 +7,14 @@ import inspect
 import pytest
 
 from onnxpress import errors
-from onnxpress.errors import OnnxpressError, UnknownNameError, UsageError, suggestion
+from onnxpress.errors import (
+    OnnxpressError,
+    UnknownNameError,
+    UsageError,
+    explained,
+    noting,
+    suggestion,
+)
 
 
 def test_the_tree_in_the_docstring_names_every_error_with_its_exit_code() -> None:
@@ -45,3 +52,12 @@ def test_a_pattern_is_answered_with_names_that_share_most_of_it() -> None:
     known = ["/conv1/Conv", "/layer1/conv1/Conv", "/layer2/conv1/Conv", "/linear/Gemm"]
     text = "; did you mean '/layer1/conv1/Conv' or '/layer2/conv1/Conv'?"
     assert suggestion("layer9.*", known) == text
+
+
+def test_notes_are_added_to_errors_of_ours_and_told_below_them() -> None:
+    with pytest.raises(UsageError) as caught, noting("in r.toml, line 3"), noting(""):
+        raise UsageError("it is wrong")
+    assert explained(caught.value) == "it is wrong\n  in r.toml, line 3"
+    with pytest.raises(ValueError, match="theirs") as other, noting("here"):
+        raise ValueError("theirs")
+    assert explained(other.value) == "theirs"

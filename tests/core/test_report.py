@@ -61,12 +61,20 @@ def test_the_table() -> None:
 
 
 def test_many_different_reasons_do_not_flood_the_table() -> None:
-    declined = [Declined(f"l{i}", f"reason {i} of its own") for i in range(50)]
+    declined = [Declined(f"l{i}", f"reason {chr(65 + i)}") for i in range(50)]
     report = Report("m", REPORT.before, REPORT.after, [StepReport("s", {}, 0, [], declined)], {})
     text = str(report)
     assert len(text.splitlines()) < 20
     assert "44 for other reasons; the JSON report has them all" in text
     assert "nothing changed" in text
+
+
+def test_reasons_that_differ_in_names_only_are_one() -> None:
+    declined = [Declined(f"l{i}", f"w_{i} is stored as int8, {i} times") for i in range(5)]
+    declined.append(Declined("x" * 200, "w_9 is small"))
+    text = str(Report("m", REPORT.before, REPORT.after, [StepReport("s", {}, 0, [], declined)], {}))
+    assert "5 × … is stored as int8, … times: l0, l1, l2 and 2 more" in text
+    assert f"1 × w_9 is small: {'x' * 25}…{'x' * 25}" in text
 
 
 def test_what_was_not_measured_is_said() -> None:

@@ -99,6 +99,7 @@ def _fold_into(edit: Editor, layer: Layer) -> Iterator[Folded]:
         if not _absorb(edit, layer, shape, affine):
             return
         yield Folded(layer.name, node.name or "", node.op_type)
+        layer.node.name = layer.node.name or layer.name  # its result gets another name
         _bypass(edit, layer.node, node)
 
 

@@ -83,6 +83,24 @@ def test_flags_of_a_step_and_its_spec_add_up(tmp_path: Path) -> None:
     }
 
 
+def test_tables_are_given_by_repeating_key_and_value(tmp_path: Path) -> None:
+    model, _ = saved(tmp_path)
+    out = tmp_path / "o.onnx"
+    args = ("prune", model, "-o", out, "--step", "train")
+    outcome = run(*args, "--schedule", "max-epochs=3")
+    assert outcome.code == 0, outcome.err
+    options = Model.load(out).provenance.history[0]["options"]
+    assert options == {"schedule": {"max_epochs": 3}}
+    assert "no option of train.schedule called 'epoch'" in run(*args, "--schedule", "epoch=3").err
+    assert "schedule is [3]; it must be a table, key=value" in run(*args, "--schedule", "3").err
+
+
+def test_one_step_only() -> None:
+    outcome = run("prune", "m.onnx", "--step", "dampen", "--step=learn")
+    assert (outcome.code, outcome.out) == (2, "")
+    assert "onnxpress compress takes several" in outcome.err
+
+
 def test_a_flag_is_checked_like_any_option(tmp_path: Path) -> None:
     model, _ = saved(tmp_path)
     outcome = run("quantize", model, "-o", tmp_path / "o.onnx", "--step=dampen", "--by=2")

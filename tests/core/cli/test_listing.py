@@ -34,6 +34,10 @@ def test_a_plugin_that_failed_is_warned_about_once_and_listed(
     assert outcome.err.count("\n") == 1
     assert "failed" in outcome.out
     assert json.loads(run("plugins", "--json").out)[0]["status"] == "failed"
+    outcome = run("prune", "m.onnx", "-o", "o.onnx")
+    assert outcome.err.count("warning: ") == 1
+    assert "error: there is no step called 'magnitude-pruning'" in outcome.err
+    assert "plugin 'broken' (acme-tools 1.0) failed at contract" in outcome.err
 
 
 def test_runtimes_say_why_not(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -33,6 +33,8 @@ def shown(monkeypatch: pytest.MonkeyPatch, *, enabled: bool, patience: float) ->
         time.sleep(0.3)
         bars.notify(Progress("calibrating", 8, 8))
         bars.notify(StepFinished(0, 2, "dampen", 0.1, 1, 1))
+        bars.notify(Progress("measuring", 1, 2))
+        time.sleep(0.2)
     return written.getvalue()
 
 
@@ -41,6 +43,8 @@ def test_bars_show_what_is_under_way(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "step 1 of 2: dampen" in text
     assert "3 of 8" in text
     assert "reading" in text
+    last = text.rpartition("measuring")[0].rpartition("\x1b[2K")[2]
+    assert "reading" not in last
 
 
 def test_nothing_shows_too_early_or_without_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,5 @@
+"""``python -m onnxpress.cli``."""
+
+from onnxpress.cli import main
+
+main()

@@ -1,0 +1,131 @@
+"""Writing into a graph: QuantizeLinear, DequantizeLinear, and integers for constants."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TypeAlias
+
+import numpy as np
+import onnx_ir as ir
+
+from onnxpress.data.batch import Array
+from onnxpress.graph.edit import Editor
+from onnxpress_quantization.grid import Grid
+
+Use: TypeAlias = tuple[ir.Node, int]
+"""Who reads a tensor: a node, and by which of its inputs."""
+
+
+class Writer:
+    """Adds quantizers to a graph; equal scales and zero points are stored once.
+
+    Args:
+        edit: An editor; its graph changes in place.
+    """
+
+    def __init__(self, edit: Editor) -> None:
+        self._edit = edit
+        self._stored: dict[tuple[str, tuple[int, ...], bytes], ir.Value] = {}
+        self._first = next(iter(edit.graph), None)
+
+    def quantize(
+        self,
+        value: ir.Value,
+        grid: Grid,
+        float_uses: Iterable[Use],
+        integer_uses: Iterable[Use],
+        *,
+        whole: bool,
+    ) -> None:
+        """Put a pair of quantizers behind a float tensor.
+
+        Args:
+            value: The tensor.
+            grid: What to round it to.
+            float_uses: Who reads the rounded floats from now on.
+            integer_uses: Who reads the integers themselves.
+            whole: Whether the model gives the rounded tensor too, if it is an output.
+        """
+        down = self._node("QuantizeLinear", value, grid, f"{value.name}_q")
+        up = self._node("DequantizeLinear", down.outputs[0], grid, f"{value.name}_d")
+        self._place([down, up], value.producer())
+        _connect(integer_uses, down.outputs[0])
+        self._hand_over(value, up.outputs[0], float_uses, whole=whole)
+
+    def dequantize(self, value: ir.Value, grid: Grid, float_uses: Iterable[Use]) -> None:
+        """Put a DequantizeLinear behind a tensor that its node now makes of integers."""
+        up = self._node("DequantizeLinear", value, grid, f"{value.name}_d")
+        self._place([up], value.producer())
+        self._hand_over(value, up.outputs[0], float_uses, whole=True)
+        value.type = ir.TensorType(ir.DataType.from_numpy(np.dtype(grid.dtype)))
+
+    def constant(
+        self, integers: Array, scales: Array, zero_point: int, name: str, axis: int | None = None
+    ) -> ir.Value:
+        """Store integers and return them as floats.
+
+        Args:
+            integers: The array.
+            scales: float32 of shape (), or one for each index along `axis`.
+            zero_point: The integer that stands for 0.
+            name: A name for the integers; a number is added where it is taken.
+            axis: The axis that the scales belong to.
+        """
+        zeros = np.full(scales.shape, zero_point, integers.dtype)
+        inputs = [
+            self._edit.constant(integers, f"{name}_q"),
+            self._shared(np.asarray(scales, np.float32), "scale"),
+            self._shared(zeros, "zero_point"),
+        ]
+        attributes = {} if axis is None else {"axis": axis}
+        node = self._edit.node("DequantizeLinear", inputs, f"{name}_d", attributes)
+        self._place([node], None)
+        return node.outputs[0]
+
+    def fill(self, node: ir.Node, index: int, grid: Grid) -> None:
+        """Make a node fill up with the integer that stands for 0."""
+        if index >= len(node.inputs):
+            node.resize_inputs(index + 1)
+        node.replace_input_with(index, self._zero_point(grid))
+
+    def _node(self, op_type: str, value: ir.Value, grid: Grid, name: str) -> ir.Node:
+        scale = self._shared(np.asarray(grid.scale, np.float32), "scale")
+        return self._edit.node(op_type, [value, scale, self._zero_point(grid)], name)
+
+    def _zero_point(self, grid: Grid) -> ir.Value:
+        return self._shared(np.asarray(grid.zero_point, grid.dtype), "zero_point")
+
+    def _shared(self, array: Array, name: str) -> ir.Value:
+        key = (array.dtype.str, array.shape, array.tobytes())
+        if key not in self._stored:
+            self._stored[key] = self._edit.constant(array, name)
+        return self._stored[key]
+
+    def _place(self, nodes: Sequence[ir.Node], behind: ir.Node | None) -> None:
+        """Insert nodes behind another one, or in front of all."""
+        if behind is not None:
+            self._edit.graph.insert_after(behind, nodes)
+        elif self._first is not None:
+            self._edit.graph.insert_before(self._first, nodes)
+
+    def _hand_over(
+        self, value: ir.Value, floats: ir.Value, uses: Iterable[Use], *, whole: bool
+    ) -> None:
+        _connect(uses, floats)
+        floats.shape, floats.type = value.shape, ir.TensorType(ir.DataType.FLOAT)
+        if whole and value.is_graph_output():
+            self._replace_output(value, floats)
+
+    def _replace_output(self, value: ir.Value, floats: ir.Value) -> None:
+        outputs = self._edit.graph.outputs
+        for place, output in enumerate(outputs):
+            if output is value:
+                outputs[place] = floats
+        name = value.name
+        value.name, floats.name = self._edit.unique(f"{name}_raw"), name
+        self._edit.values[value.name or ""], self._edit.values[name or ""] = value, floats
+
+
+def _connect(uses: Iterable[Use], value: ir.Value) -> None:
+    for node, index in uses:
+        node.replace_input_with(index, value)

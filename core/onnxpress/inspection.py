@@ -74,6 +74,8 @@ class Inspection:
         layers: Its layers, in graph order.
         inputs: What a caller feeds.
         outputs: What a caller gets.
+        overridable: Stored tensors that are inputs as well, so that a caller may replace
+            them; they are no layers' weights unless a step is told to freeze them.
         operators: How often each operator occurs, the commonest first.
         custom_domains: Operator domains other than those of ONNX itself.
         files: The files it was loaded from.
@@ -88,6 +90,7 @@ class Inspection:
     layers: tuple[LayerFacts, ...]
     inputs: tuple[TensorFacts, ...]
     outputs: tuple[TensorFacts, ...]
+    overridable: tuple[str, ...]
     operators: Mapping[str, int]
     custom_domains: tuple[str, ...]
     files: tuple[str, ...]
@@ -106,6 +109,7 @@ class Inspection:
             "source": dict(self.source),
             "inputs": [_plain(tensor) for tensor in self.inputs],
             "outputs": [_plain(tensor) for tensor in self.outputs],
+            "overridable": list(self.overridable),
             "assumed_dims": dict.fromkeys(self.cost.assumed, 1),
             "unknown_macs": dict(self.cost.unknown),
             "operators": dict(self.operators),
@@ -148,6 +152,7 @@ def inspect(
         layers=tuple(_layer_facts(layer, cost, zeros) for layer in model.layers),
         inputs=tuple(map(_tensor_facts, model.inputs)),
         outputs=tuple(map(_tensor_facts, model.outputs)),
+        overridable=tuple(v.name or "" for v in model.ir.graph.inputs if v.is_initializer()),
         operators=_operators(nodes),
         custom_domains=tuple(sorted({n.domain for n in nodes if not is_onnx(n.domain)})),
         files=tuple(map(str, files(model))),

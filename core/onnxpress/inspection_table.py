@@ -30,6 +30,8 @@ def _summary(inspection: Inspection) -> Iterator[tuple[str, str]]:
         yield "model", ", ".join(inspection.files)
     yield "inputs", "; ".join(map(_tensor, inspection.inputs))
     yield "outputs", "; ".join(map(_tensor, inspection.outputs))
+    if inspection.overridable:
+        yield "overridable", _overridable(len(inspection.overridable))
     yield "parameters", f"{cost.parameters:,} ({cost.weights:,} of them weights)"
     yield "MACs", _macs(inspection)
     yield "stored", f"{cost.bytes_stored:,} bytes, {cost.bytes_in_memory:,} of them tensors"
@@ -47,6 +49,13 @@ def _summary(inspection: Inspection) -> Iterator[tuple[str, str]]:
 def _tensor(tensor: TensorFacts) -> str:
     shape = "any shape" if tensor.shape is None else " × ".join(str(d or "?") for d in tensor.shape)
     return f"{tensor.name}: {tensor.dtype or 'no tensor'} {shape or 'scalar'}"
+
+
+def _overridable(count: int) -> str:
+    return (
+        f"{count} stored tensors are inputs as well, which callers may replace; "
+        "prune and quantize take them as constants if told to --freeze"
+    )
 
 
 def _macs(inspection: Inspection) -> str:

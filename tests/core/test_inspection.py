@@ -122,6 +122,15 @@ def test_files(tmp_path: Path) -> None:
     assert [Path(file).name for file in found.files] == ["m.onnx", "m.data"]
 
 
+def test_weights_that_callers_may_replace_are_named() -> None:
+    model = graph(
+        "g (float[N,4] x, float[4,3] w) => (float[N,3] y) { y = MatMul(x, w) }", w=normal(4, 3)
+    )
+    inspection = inspect(model)
+    assert inspection.to_dict()["overridable"] == ["w"]
+    assert "1 stored tensors are inputs as well" in shown(inspection)
+
+
 def test_a_model_without_layers() -> None:
     found = inspect(graph("g (float[N,4] x) => (float[N,4] y) { y = Relu(x) }"))
     assert (found.sparsity, found.layers, dict(found.precision)) == (0.0, (), {})

@@ -30,8 +30,9 @@ from onnxpress.graph.model import Model
 from onnxpress.session import Session
 
 MODELS = Path(__file__).resolve().parents[2].parent / "shared" / "models"
-PRUNE = "magnitude-pruning:sparsity=0.5"
-QUANTIZE = "linear-quantization"
+PRUNE = "magnitude-pruning:sparsity=0.5,freeze=true"
+_LONGEST = 240
+QUANTIZE = "linear-quantization:freeze=true"
 
 
 @dataclass
@@ -89,7 +90,8 @@ def attempt_text(action: Callable[[], str]) -> str:
 
 
 def refusal(error: OnnxpressError) -> str:
-    return "refused: " + " ".join(str(error).split()).replace("|", "\\|")[:160]
+    text = str(error).replace(f"{MODELS}/", "").replace("|", "\\|")
+    return "refused: " + " ".join(text.split())[:_LONGEST]
 
 
 def inspected(model: Model) -> str:
@@ -136,9 +138,10 @@ def cosine(x: Array, y: Array) -> float:
 HEADER = """# Models tried
 
 Every `.onnx` file of the shared collection, taken through `inspect`, `prune` (50 % unstructured)
-and `quantize` (static INT8, four random calibration batches), saved, loaded by ONNX Runtime and
-run. Agreement is the smallest cosine between the float outputs before and after, on random inputs:
-whether the graph still computes the same function, not what a metric on real data would be.
+and `quantize` (static INT8, four random calibration batches), both with `freeze`, saved, loaded by
+ONNX Runtime and run. Agreement is the smallest cosine between the float outputs before and after,
+on random inputs: whether the graph still computes the same function, not what a metric on real
+data would be.
 Printed by `tests/benchmarks/models_tried.py`.
 
 | model | inspect | prune | quantize |

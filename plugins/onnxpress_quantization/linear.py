@@ -34,25 +34,29 @@ class LinearQuantization(Transform):
 
     name: ClassVar[str] = "linear-quantization"
 
-    weights: Literal["int8"] = Field("int8", description="Type of the weights.")
+    weights: Literal["int8"] = Field(default="int8", description="Type of the weights.")
     activations: Literal["uint8", "int8"] = Field(
-        "uint8", description="Type of the activations; uint8 is fastest on x86."
+        default="uint8", description="Type of the activations; uint8 is fastest on x86."
     )
     granularity: Literal["per-channel", "per-tensor"] = Field(
-        "per-channel", description="One weight scale for each output channel, or one for all."
+        default="per-channel",
+        description="One weight scale for each output channel, or one for all.",
     )
     calibration: Literal["min-max", "percentile"] = Field(
-        "min-max", description="How ranges of activations are chosen."
+        default="min-max", description="How ranges of activations are chosen."
     )
     percentile: float = Field(
-        99.99, gt=50, le=100, description="Percent of all values to cover, with calibration=percentile."
+        default=99.99,
+        gt=50,
+        le=100,
+        description="Percent of all values to cover, with calibration=percentile.",
     )
     layers: Patterns = Field(
-        (), description="Only these layers: a name, a glob, re:REGEX or op:TYPE."
+        default=(), description="Only these layers: a name, a glob, re:REGEX or op:TYPE."
     )
-    exclude: Patterns = Field((), description="Not these layers; patterns as for layers.")
+    exclude: Patterns = Field(default=(), description="Not these layers; patterns as for layers.")
     op_types: Patterns = Field(
-        (),
+        default=(),
         description="Only layers of these operators, such as Conv.",
     )
     freeze: bool = Field(

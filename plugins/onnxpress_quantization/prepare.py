@@ -3,27 +3,22 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
 
 import numpy as np
 import onnx_ir as ir
 from onnx_ir.passes.common import InlinePass
 
 from onnxpress.data.batch import Array
+from onnxpress.graph.constants import STANDARD
 from onnxpress.graph.edit import Editor
 from onnxpress.graph.fold import effective_array, fold_affine
 from onnxpress.graph.weights import find_weight
 
 
-def freeze(edit: Editor) -> None:
-    """Drop inputs of the model that only override stored weights."""
-    inputs = edit.graph.inputs
-    for value in [value for value in inputs if value.is_initializer()]:
-        inputs.remove(value)
-
-
 def prepare(edit: Editor) -> Mapping[str, Sequence[str]]:
-    """Inline functions and fold per-channel arithmetic into the layers before it.
+    """Fold what belongs to layers into them, inline functions, and put the rest in order.
 
     The graph computes the same afterwards; `Editor.layers` is out of date.
 
@@ -38,8 +33,10 @@ def prepare(edit: Editor) -> Mapping[str, Sequence[str]]:
         folded[found.layer].append(found.op_type)
     if _inlinable(edit):
         InlinePass()(edit.ir)
-    for node in edit.graph:
-        _rewrite(edit, node)
+    for node in list(edit.graph):
+        rewrite = _REWRITES.get(node.op_type) if node.domain in STANDARD else None
+        if rewrite is not None:
+            rewrite(edit, node)
     return folded
 
 
@@ -54,16 +51,38 @@ def _inlinable(edit: Editor) -> bool:
     )
 
 
-def _rewrite(edit: Editor, node: ir.Node) -> None:
+def _multiply(edit: Editor, node: ir.Node) -> None:
     """Turn division by a number, which has no integer kernel, into multiplication."""
-    if node.op_type != "Div" or node.domain not in {"", "ai.onnx"}:
-        return
     divisor = _number(node.inputs[1])
     if divisor is None or divisor == 0 or not np.isfinite(np.float32(1) / divisor):
         return
     value = edit.constant(np.float32(1) / divisor, f"{node.outputs[0].name}_factor")
     node.op_type = "Mul"
     node.replace_input_with(1, value)
+
+
+def _rectify_first(edit: Editor, node: ir.Node) -> None:
+    """Put a ReLU in front of the MaxPool before it: that commutes, and a layer swallows it."""
+    pooled = node.inputs[0]
+    pool = None if pooled is None else pooled.producer()
+    if pool is None or pool.op_type != "MaxPool" or len(pool.outputs) > 1:
+        return
+    rectified = node.outputs[0]
+    if len(pool.outputs[0].uses()) > 1 or pool.outputs[0].is_graph_output():
+        return
+    if rectified.is_graph_output():
+        return
+    rectified.replace_all_uses_with(pool.outputs[0])
+    node.replace_input_with(0, pool.inputs[0])
+    pool.replace_input_with(0, rectified)
+    edit.graph.remove(node)
+    edit.graph.insert_before(pool, node)
+
+
+_REWRITES: Final[Mapping[str, Callable[[Editor, ir.Node], None]]] = {
+    "Div": _multiply,
+    "Relu": _rectify_first,
+}
 
 
 def _number(value: ir.Value | None) -> Array | None:

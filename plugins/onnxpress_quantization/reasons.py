@@ -94,6 +94,6 @@ def _overridable(node: ir.Node) -> str | None:
         if value is not None and value.is_initializer() and value.is_graph_input():
             return (
                 f"{value.name!r} is also an input of the model, so a caller may override it; "
-                "freeze=true makes it a constant"
+                "freeze makes it a constant"
             )
     return None

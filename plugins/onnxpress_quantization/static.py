@@ -15,7 +15,7 @@ from onnxpress_quantization.grid import Grid
 from onnxpress_quantization.grids import Grids, calibrated, existing_grid
 from onnxpress_quantization.kernels import KERNELS
 from onnxpress_quantization.plan import Plan, make_plan
-from onnxpress_quantization.prepare import freeze, prepare
+from onnxpress_quantization.prepare import prepare
 from onnxpress_quantization.reasons import left_in_float, obstacle
 from onnxpress_quantization.steps import Step, find_steps
 from onnxpress_quantization.weights import Constants
@@ -43,9 +43,9 @@ def quantize(model: Model, options: LinearQuantization, job: Job) -> Model:
             f"the model uses opset {model.opset}, and quantizers need {_OPSET}; "
             "load it with onnxpress.load, which brings it to a newer one"
         )
-    edit = model.edit()
     if options.freeze:
-        freeze(edit)
+        model = _frozen(model)
+    edit = model.edit()
     names = _chosen(edit, options)
     folded = prepare(edit)
     layers = {layer.node: layer for layer in find_layers(edit.ir) if _is_named(layer, names)}
@@ -62,6 +62,12 @@ def quantize(model: Model, options: LinearQuantization, job: Job) -> Model:
     for node, details in _write(edit, plan, grids, options).items():
         name = layers[node].name
         job.change(name, **details, **({"folded": folded[name]} if name in folded else {}))
+    return edit.done()
+
+
+def _frozen(model: Model) -> Model:
+    edit = model.edit()
+    edit.freeze()
     return edit.done()
 
 

@@ -11,7 +11,7 @@ import onnx_ir as ir
 
 from onnxpress.calibration import Range
 from onnxpress.graph.axes import used_shape
-from onnxpress.graph.constants import arrives_as_float, stored_constant, stored_tensor
+from onnxpress.graph.constants import STANDARD, arrives_as_float, stored_constant, stored_tensor
 from onnxpress.graph.layer_rules import Constant
 from onnxpress.graph.layers import Layer
 from onnxpress.rules import RuleTable
@@ -112,7 +112,7 @@ def _activation(node: ir.Node) -> tuple[ir.Node | None, Range | None]:
     if len(uses) != 1 or output.is_graph_output():
         return None, None
     behind, side = next(iter(uses))
-    if behind.domain not in {"", "ai.onnx"} or behind.graph is not node.graph or side != 0:
+    if behind.domain not in STANDARD or behind.graph is not node.graph or side != 0:
         return None, None
     if behind.op_type == "Relu":
         return behind, Range(0.0, np.inf)

@@ -72,9 +72,8 @@ class Constants:
             constant = _constant(step.node.inputs[index])
             array = _floats(constant)
             grid = covering(Range(float(array.min()), float(array.max())), self._dtype)
-            floats = self._writer.constant(
-                grid.quantize(array), np.asarray(grid.scale), grid.zero_point, constant.name
-            )
+            integers, scale = grid.quantize(array), np.asarray(grid.scale)
+            floats = self._writer.constant(constant, integers, scale, grid.zero_point, None)
             step.node.replace_input_with(index, floats)
 
     def _bias(self, step: Step, channels: int) -> Array | None:
@@ -88,7 +87,7 @@ class Constants:
         key = (weight.used_as, axis, scales.tobytes())
         if key not in self._stored:
             integers = quantize_weight(array, scales, axis)
-            self._stored[key] = self._writer.constant(integers, scales, 0, weight.name, axis)
+            self._stored[key] = self._writer.constant(weight, integers, scales, 0, axis)
         return self._stored[key]
 
     def _store_bias(self, step: Step, bias: Array, grid: Grid, scales: Array) -> None:
@@ -98,8 +97,8 @@ class Constants:
         integers, steps = quantize_bias(bias, grid.scale, scales)
         if node is not step.node:  # an Add, which takes its rank from the bias
             integers = integers.reshape(_floats(constant).shape)
-        axis, name = integers.ndim - 1 if steps.ndim else None, constant.name
-        node.replace_input_with(index, self._writer.constant(integers, steps, 0, name, axis))
+        axis = integers.ndim - 1 if steps.ndim else None
+        node.replace_input_with(index, self._writer.constant(constant, integers, steps, 0, axis))
 
 
 def _constant(value: ir.Value | None) -> Weight:

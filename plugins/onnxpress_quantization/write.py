@@ -10,6 +10,7 @@ import onnx_ir as ir
 
 from onnxpress.data.batch import Array
 from onnxpress.graph.edit import Editor
+from onnxpress.graph.weights import Weight
 from onnxpress_quantization.grid import Grid
 
 Use: TypeAlias = tuple[ir.Node, int]
@@ -60,27 +61,36 @@ class Writer:
         value.type = ir.TensorType(ir.DataType.from_numpy(np.dtype(grid.dtype)))
 
     def constant(
-        self, integers: Array, scales: Array, zero_point: int, name: str, axis: int | None = None
+        self, weight: Weight, integers: Array, scales: Array, zero_point: int, axis: int | None
     ) -> ir.Value:
-        """Store integers and return them as floats.
+        """Store integers in place of a constant and return them as floats.
+
+        They get the name of the constant if nobody else reads it.
 
         Args:
+            weight: The constant.
             integers: The array.
             scales: float32 of shape (), or one for each index along `axis`.
             zero_point: The integer that stands for 0.
-            name: A name for the integers; a number is added where it is taken.
             axis: The axis that the scales belong to.
         """
-        zeros = np.full(scales.shape, zero_point, integers.dtype)
         inputs = [
-            self._edit.constant(integers, f"{name}_q"),
+            self._integers(weight, integers),
             self._shared(np.asarray(scales, np.float32), "scale"),
-            self._shared(zeros, "zero_point"),
+            self._shared(np.full(scales.shape, zero_point, integers.dtype), "zero_point"),
         ]
         attributes = {} if axis is None else {"axis": axis}
-        node = self._edit.node("DequantizeLinear", inputs, f"{name}_d", attributes)
+        node = self._edit.node("DequantizeLinear", inputs, f"{weight.name}_d", attributes)
         self._place([node], None)
         return node.outputs[0]
+
+    def _integers(self, weight: Weight, array: Array) -> ir.Value:
+        value = weight.value
+        own = value.is_initializer() and not weight.path and not value.is_graph_output()
+        if own and len(value.uses()) == 1:
+            self._edit.set_weight(weight, array)
+            return value
+        return self._edit.constant(array, f"{weight.name}_q")
 
     def fill(self, node: ir.Node, index: int, grid: Grid) -> None:
         """Make a node fill up with the integer that stands for 0."""

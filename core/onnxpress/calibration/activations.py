@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from onnxpress.graph.model import Model
     from onnxpress.job import Job
 
-BUDGET: Final = 256 << 20
+BUDGET: Final = 128 << 20
 """Bytes of activations that may be outside of ONNX Runtime at any time."""
 
 _BYTES: Final = 4  # every tensor is watched as float32
-_SMALL: Final = 1 << 20  # bytes that are fed in one batch
+_SMALL: Final = 1 << 17  # bytes that are fed in one batch
 _MOST_WORKERS: Final = 4
 _WORTH_REDUCING: Final = 1 << 18  # mean bytes of a tensor
 
@@ -74,8 +74,8 @@ class Activations:
         """Return the smallest and the largest value of every tensor, batch by batch.
 
         Large tensors that do not fit the budget are reduced inside the graph, and never
-        leave ONNX Runtime; others outside, which is faster by a few percent, and much
-        faster to set up where there are thousands.
+        leave ONNX Runtime.  Others are reduced outside: a graph with thousands of
+        reductions takes long to set up.
 
         Raises:
             DataError: If a tensor holds NaN or infinite values; says which, and when.
@@ -124,8 +124,8 @@ class Activations:
     def _workers(self) -> int:
         """How many batches to run at once.
 
-        Small batches keep several threads busy better when each thread has its own; with
-        large ones, that would only multiply the memory.
+        Small batches keep threads busy better when each has its own; with large ones, that
+        would only multiply the memory.
         """
         small = sum(array.nbytes for array in (self._first or {}).values()) <= _SMALL
         return min(cores(), _MOST_WORKERS) if small else 1

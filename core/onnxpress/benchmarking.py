@@ -183,36 +183,31 @@ def _place(asked: str | type[Runtime], plugins: Plugins) -> _Place:
 
 def _reason(runtime: type[Runtime]) -> str:
     """Return why a runtime can't be used here; empty if it can."""
-    try:
-        availability = runtime.probe()
-    except Exception as error:  # noqa: BLE001  # it promised not to raise; that costs its rows only
-        return f"its probe failed: {type(error).__name__}: {error}"
-    return "" if availability.usable else availability.reason or "it does not say why"
+    from onnxpress.offers import probe
+
+    found = probe(runtime)
+    return "" if found.usable else found.reason or "it does not say why"
 
 
 def _question(
     source: object, metric: str | Callable[..., Any] | Metric | None, found: Sequence[Subject]
 ) -> _Question | None:
     from onnxpress.data import open_data
-    from onnxpress.metrics import open_metric
+    from onnxpress.metrics import has_class_labels, open_metric
 
     model = next((s.model for s in found if s.model is not None), None)
     if model is None:
         return None
     data = open_data(source, model)
     outputs = [value.name or "" for value in model.outputs]
-    wanted = metric or (_usual_metric(data) if data.labelled else None)
+    usual = "top-1" if has_class_labels(data) else "mse"
+    wanted = metric or (usual if data.labelled else None)
     if wanted is None:
         return _Question(data, None, outputs)
     opened = open_metric(wanted, outputs)
     if opened.needs == "labels" and not data.labelled:
         raise UsageError(f"{opened.name} needs labels, and {data.name} has none")
     return _Question(data, opened, outputs)
-
-
-def _usual_metric(data: Data) -> str:
-    labels = next(iter(data)).labels
-    return "top-1" if labels is not None and labels.dtype.kind in "iu" else "mse"
 
 
 def _samples(

@@ -10,7 +10,7 @@ from onnxpress.data import open_data
 from onnxpress.data.batch import Batch, Data
 from onnxpress.errors import UsageError
 from onnxpress.events import Event, Progress
-from onnxpress.metrics import evaluate, open_metric
+from onnxpress.metrics import evaluate, has_class_labels, open_metric
 
 if TYPE_CHECKING:
     from onnxpress.graph.model import Model
@@ -89,11 +89,7 @@ def check_can_judge(recipe: Recipe) -> None:
 
 def _usual(validation: Data, outputs: int) -> str:
     """Choose a metric: top-1 for class indices, else likeness to the original's outputs."""
-    if outputs == 1 and validation.labelled:
-        labels = next(iter(validation)).labels
-        if labels is not None and labels.dtype.kind in "iu":
-            return "top-1"
-    return "cosine"
+    return "top-1" if outputs == 1 and has_class_labels(validation) else "cosine"
 
 
 class _Followed(Data):

@@ -160,7 +160,8 @@ def probe(runtime: type[Runtime]) -> Availability:
     try:
         found = runtime.probe()
     except Exception as error:  # noqa: BLE001
-        return Availability(usable=False, reason=f"its probe failed: {error!r}")
+        reason = f"its probe failed: {type(error).__name__}: {error}"
+        return Availability(usable=False, reason=reason)
     if isinstance(found, Availability):
         return found
     return Availability(usable=False, reason=f"its probe answered {found!r}")

@@ -192,6 +192,6 @@ def test_a_runtime_that_raises_when_probed_is_not_usable() -> None:
 
     assert probe(Nowhere).reason == "it does not exist"
     assert probe(Panics) == Availability(
-        usable=False, reason="its probe failed: OSError('no driver')"
+        usable=False, reason="its probe failed: OSError: no driver"
     )
     assert probe(Nods) == Availability(usable=False, reason="its probe answered True")

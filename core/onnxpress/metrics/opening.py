@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Final
 
+from onnxpress.data.batch import Data
 from onnxpress.data.callables import import_callable
 from onnxpress.errors import OptionError, UnknownNameError, UsageError
 from onnxpress.metrics.custom import Custom
@@ -61,3 +62,9 @@ def _output(metric: str, rest: str | None) -> str | None:
     if key != "output" or not output:
         raise OptionError(f"{metric}: expected :output=name after the name of the metric")
     return output
+
+
+def has_class_labels(data: Data) -> bool:
+    """Say whether the labels of `data` are class indices, which ``top-1`` can score."""
+    labels = next(iter(data)).labels if data.labelled else None
+    return labels is not None and labels.dtype.kind in "iu"

@@ -142,9 +142,10 @@ class Report:
             raise OnnxpressError(f"can't write {target}: {error.strerror or error}") from error
 
     def __str__(self) -> str:
-        from onnxpress.report_table import as_text
+        from onnxpress.plain_text import plain_text
+        from onnxpress.report_table import render
 
-        return as_text(self)
+        return plain_text(render(self))
 
     def __rich__(self) -> RenderableType:
         from onnxpress.report_table import render

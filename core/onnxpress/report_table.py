@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.markup import escape
 from rich.padding import Padding
 from rich.table import Table
@@ -21,20 +21,11 @@ if TYPE_CHECKING:
     from onnxpress.planning import Plan
     from onnxpress.report import Figures, Report, StepReport
 
-_WIDTH: Final = 100
 _TIMES: Final = "×"
 _SHOWN: Final = 3  # subjects named of those that were declined for the same reason
 _REASONS: Final = 6
 _LONGEST: Final = 50
 _NAMES: Final = re.compile(r"\S*[\d/_:.]\S*")  # words that look like names of nodes, or figures
-
-
-def as_text(report: Report) -> str:
-    """Return the report as plain text, 100 columns wide."""
-    console = Console(width=_WIDTH, no_color=True, highlight=False)
-    with console.capture() as capture:
-        console.print(render(report))
-    return capture.get()
 
 
 def render(report: Report) -> RenderableType:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Sequence
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Annotated, Final, TypeAlias
+
+from pydantic import AfterValidator, BeforeValidator
 
 from onnxpress.errors import OptionError, UnknownNameError
 
@@ -14,6 +16,15 @@ if TYPE_CHECKING:
 
 _REGEX: Final = "re:"
 _OPERATOR: Final = "op:"
+
+
+def _as_patterns(value: object) -> object:
+    """Take a single pattern for a list of one."""
+    return (value,) if isinstance(value, str) else value
+
+
+Patterns: TypeAlias = Annotated[Sequence[str], BeforeValidator(_as_patterns), AfterValidator(tuple)]
+"""The type of a transform's option that names layers."""
 
 
 def select(

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, final
 from pydantic import Field, field_serializer, model_validator
 
 from onnxpress.contract import Transform
-from onnxpress_pruning.options import Patterns, Share, Shares
+from onnxpress.select import Patterns
+from onnxpress_pruning.options import Share, Shares
 
 if TYPE_CHECKING:
     from typing import Self

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Annotated, TypeAlias
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import BeforeValidator, Field
 
 
 def _as_share(value: object) -> object:
@@ -21,11 +21,6 @@ def _as_share(value: object) -> object:
     raise ValueError(f"a share of the weights is in [0, 1): from 0 up to but not including 1{hint}")
 
 
-def _as_patterns(value: object) -> object:
-    """Take a single pattern for a list of one."""
-    return (value,) if isinstance(value, str) else value
-
-
 def _as_shares(value: object) -> object:
     """Take ``PATTERN=SHARE``, or a list of them, for a mapping."""
     if isinstance(value, str):
@@ -39,5 +34,4 @@ def _as_shares(value: object) -> object:
 
 
 Share: TypeAlias = Annotated[float, BeforeValidator(_as_share), Field(ge=0, lt=1)]
-Patterns: TypeAlias = Annotated[Sequence[str], BeforeValidator(_as_patterns), AfterValidator(tuple)]
 Shares: TypeAlias = Annotated[Mapping[str, Share], BeforeValidator(_as_shares)]

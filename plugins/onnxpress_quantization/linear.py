@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, TypeAlias, final
+from typing import TYPE_CHECKING, ClassVar, Literal, final
 
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
 from onnxpress.contract import Transform
+from onnxpress.select import Patterns
 
 if TYPE_CHECKING:
     from onnxpress.graph.model import Model
     from onnxpress.job import Job
-
-
-def _as_patterns(value: object) -> object:
-    """Take a single pattern for a list of one."""
-    return (value,) if isinstance(value, str) else value
-
-
-Patterns: TypeAlias = Annotated[tuple[str, ...], BeforeValidator(_as_patterns)]
 
 
 @final

@@ -59,9 +59,10 @@ class Benchmark:
         }
 
     def __str__(self) -> str:
-        from onnxpress.measure.table import as_text
+        from onnxpress.measure.table import as_table
+        from onnxpress.plain_text import plain_text
 
-        return as_text(self)
+        return plain_text(as_table(self))
 
     def __rich__(self) -> RenderableType:
         from onnxpress.measure.table import as_table

@@ -6,14 +6,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from rich.console import Console, Group
+from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
     from onnxpress.measure.results import Benchmark
 
-_WIDTH: Final = 100
 _NOISY: Final = 0.1
 _BUSY: Final = 0.5  # processes wanting to run, for each CPU
 _TENTH: Final = 0.1
@@ -22,14 +21,6 @@ _MOST_DECIMALS: Final = 4
 _TIMES: Final = "×"
 
 Result: TypeAlias = Mapping[str, Any]
-
-
-def as_text(benchmark: Benchmark) -> str:
-    """Return the table as plain text, 100 columns wide."""
-    console = Console(width=_WIDTH, no_color=True, highlight=False)
-    with console.capture() as capture:
-        console.print(as_table(benchmark))
-    return capture.get()
 
 
 def as_table(benchmark: Benchmark) -> Group:

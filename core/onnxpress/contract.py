@@ -11,12 +11,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 if TYPE_CHECKING:
+    from onnxpress.autodiff.tensor import Tensor
     from onnxpress.data.batch import Array, Feeds
     from onnxpress.graph.model import Model
     from onnxpress.job import Job
+    from onnxpress.training.goal import Goal, LabelGoal
 
 
 class Transform(BaseModel, ABC):
@@ -41,6 +43,52 @@ class Transform(BaseModel, ABC):
         What is left alone goes to `Job.decline` with the reason; what was done, to
         `Job.change`.
         """
+
+
+class Objective(BaseModel, ABC):
+    """A loss that training minimises, or a penalty: a small graph that ends in one number.
+
+    A concrete objective declares its options as fields, like a `Transform`, and emits nodes
+    in `build`.  It holds no state.  Several are summed, each times its `weight`.
+
+    Attributes:
+        name: What recipes call it, in kebab-case: ``cross-entropy``.
+        penalty: Whether it looks at parameters only, and needs no labels.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: ClassVar[str]
+    penalty: ClassVar[bool] = False
+
+    weight: float = Field(default=1.0, description="what the loss is multiplied by in the sum")
+
+    @abstractmethod
+    def build(self, goal: Goal) -> Tensor:
+        """Emit the loss, a float without axes, averaged over the samples of a batch.
+
+        Args:
+            goal: The model's tensors, the labels, and what adds nodes.
+
+        Raises:
+            UsageError: If the model has no tensor to which it could apply; says what to do.
+        """
+
+    def read_labels(self, labels: Array, goal: LabelGoal, where: str) -> Array:
+        """Check the labels of a batch, and return them in the type that `build` expects.
+
+        Runs for every batch, in numpy, before the step; by default labels stay as they are.
+
+        Args:
+            labels: As the data gives them.
+            goal: What is known of the tensor that the labels are compared with.
+            where: Which batch this is, for errors.
+
+        Raises:
+            DataError: If a label is out of range, or labels have the wrong shape.
+        """
+        del goal, where
+        return labels
 
 
 class Importer(ABC):

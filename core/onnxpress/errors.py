@@ -2,6 +2,7 @@
 
 OnnxpressError              1  a run that failed
   ModelError                1  a model that can't be read, checked, run or written
+    MissingRuleError        1  an operator that there is no gradient rule for
   DataError                 1  an array of the data that can't be used
   PluginError               1  a plugin failed to load, or broke the contract
   GuardError                1  the result missed its guard; the original is kept
@@ -29,6 +30,10 @@ class OnnxpressError(Exception):
 
 class ModelError(OnnxpressError):
     """A model that can't be read, checked, run or written."""
+
+
+class MissingRuleError(ModelError):
+    """A gradient would have to pass through an operator that has no rule."""
 
 
 class DataError(OnnxpressError):

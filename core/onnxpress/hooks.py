@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final
 import pluggy
 
 if TYPE_CHECKING:
-    from onnxpress.contract import Importer, Runtime, Transform
+    from onnxpress.contract import Importer, Objective, Runtime, Transform
     from onnxpress.events import Event
     from onnxpress.graph.model import Model
     from onnxpress.job import Job
@@ -41,6 +41,15 @@ def onnxpress_transforms() -> Iterable[type[Transform]]:
 
     Names are plain (``magnitude-pruning``); where two plugins claim one,
     ``plugin:name`` picks one, and the plain name is an error that names both.
+    """
+    ...
+
+
+@hookspec
+def onnxpress_objectives() -> Iterable[type[Objective]]:
+    """Offer losses and penalties for training.
+
+    Names are plain (``cross-entropy``), and clash like those of transforms.
     """
     ...
 

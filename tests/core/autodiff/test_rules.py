@@ -1,0 +1,117 @@
+"""Laws over the table of gradient rules: the registry is the list of tests."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from onnx.reference import ReferenceEvaluator
+
+from onnxpress.autodiff import GRADIENTS, gradient, gradient_name
+from onnxpress.data.batch import Array, Feeds
+from onnxpress.testing.gradients import compare, differences, gradients_of
+from tests.core.autodiff import rules
+from tests.core.autodiff.cases import CASES, Case
+
+assert rules  # registers the cases
+
+parametrized = pytest.mark.parametrize("case", CASES, ids=str)
+
+
+def test_every_rule_has_a_case() -> None:
+    tested = {(case.domain, case.op) for case in CASES}
+    untested = {rule.operator for rule in GRADIENTS if (rule.domain, rule.op) not in tested}
+    assert not untested
+
+
+def test_no_two_cases_are_called_the_same() -> None:
+    names = [str(case) for case in CASES]
+    assert len(set(names)) == len(names), sorted(n for n in names if names.count(n) > 1)
+
+
+@parametrized
+def test_a_rule_agrees_with_differences(case: Case) -> None:
+    feeds = case.feeds()
+    found, weights = gradients_of(case.model(), feeds, _wrt(case), case.output)
+    for name in _wrt(case):
+        wanted = _differences(case, feeds, name, weights)
+        compare(f"d {case.output} / d {name} of {case}", found[name], wanted, case.tolerance)
+
+
+@pytest.mark.parametrize("case", [c for c in CASES if c.torch is not None], ids=str)
+def test_a_rule_agrees_with_pytorch(case: Case) -> None:
+    found, weights = gradients_of(case.model(), case.feeds(), _wrt(case), case.output)
+    for name, wanted in _by_torch(case, weights).items():
+        compare(f"d {case.output} / d {name} of {case}", found[name], wanted, 1e-4)
+
+
+@pytest.mark.parametrize("case", [c for c in CASES if c.dynamic], ids=str)
+def test_a_rule_needs_no_sizes(case: Case) -> None:
+    feeds = case.feeds()
+    found, _ = gradients_of(case.model(symbolic=True), feeds, _wrt(case), case.output)
+    wanted, _ = gradients_of(case.model(), feeds, _wrt(case), case.output)
+    for name in _wrt(case):
+        compare(f"d {case.output} / d {name} of {case}", found[name], wanted[name], 1e-4)
+
+
+@pytest.mark.parametrize("case", [c for c in CASES if c.smooth], ids=str)
+def test_what_a_rule_emits_can_be_differentiated(case: Case) -> None:
+    """The product of the Hessian with a random vector, against differences of the gradient."""
+    feeds, names = case.feeds(), _wrt(case)
+    rng = np.random.default_rng(1)
+    first = gradient(case.model(), {case.output: "c"}, names)
+    cotangent = rng.standard_normal(case.model().run(feeds)[case.output].shape)
+    fed = {**feeds, "c": cotangent.astype(np.float32)}
+    slopes = [gradient_name(name) for name in names]
+    vectors = {f"v{i}": rng.standard_normal(feeds[n].shape).astype(np.float32) for i, n in enumerate(names)}
+    inputs = [*names, "c"]
+    second = gradient(first, dict(zip(slopes, vectors, strict=True)), inputs, called="second.{}")
+    found = second.run({**fed, **vectors})
+    moved = np.random.default_rng(2)
+    direction = {n: moved.standard_normal(fed[n].shape).astype(np.float32) for n in inputs}
+
+    def total(scale: float) -> float:
+        shifted = {n: a + np.float32(scale) * direction[n] for n, a in fed.items() if n in direction}
+        out = first.run({**fed, **shifted})
+        pairs = zip(slopes, vectors.values(), strict=True)
+        return sum(float((out[s].astype(np.float64) * v).sum()) for s, v in pairs)
+
+    step = case.step / 4
+    wanted = (total(step) - total(-step)) / (2 * step)
+    got = sum(float((found[f"second.{n}"].astype(np.float64) * direction[n]).sum()) for n in inputs)
+    scale = sum(float(np.abs(found[f"second.{n}"] * direction[n]).sum()) for n in inputs)
+    assert abs(got - wanted) <= 2e-2 * scale + 2e-3, f"{case}: {got} is not {wanted}"
+
+
+def _wrt(case: Case) -> list[str]:
+    return [f"x{i}" for i in case.floats]
+
+
+def _differences(case: Case, feeds: Feeds, name: str, weights: Array) -> Array:
+    if not case.reference:
+        return differences(case.model().run, feeds, name, case.output, weights, case.step)
+    evaluator = ReferenceEvaluator(case.proto(np.dtype(np.float64)))
+    double = {
+        k: np.asarray(case.inputs[int(k[1:])], np.float64) if a.dtype.kind == "f" else a
+        for k, a in feeds.items()
+    }
+
+    def run(moved: Feeds) -> dict[str, Array]:
+        return {case.output: np.asarray(evaluator.run([case.output], dict(moved))[0])}
+
+    return differences(run, double, name, case.output, weights, 1e-5)
+
+
+def _by_torch(case: Case, weights: Array) -> dict[str, Array]:
+    torch = pytest.importorskip("torch", reason="compares with PyTorch")
+    tensors: list[Any] = [None if a is None else torch.tensor(a) for a in case.inputs]
+    for index in case.floats:
+        tensors[index].requires_grad_()
+    assert case.torch is not None
+    (case.torch(*tensors) * torch.tensor(weights.astype(np.float64))).sum().backward()
+    zeros = [torch.zeros_like(t) if t is not None else None for t in tensors]
+    return {
+        f"x{i}": (zeros[i] if tensors[i].grad is None else tensors[i].grad).numpy()
+        for i in case.floats
+    }

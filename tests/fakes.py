@@ -10,7 +10,7 @@ import onnx_ir as ir
 from pydantic import Field
 
 from onnxpress import Importer, Job, Model, Plugins, Rule, Runtime, Transform, hookimpl
-from onnxpress.contract import Availability, Executable
+from onnxpress.contract import Availability, Executable, Objective
 from onnxpress.installed import Entry, Origin
 
 
@@ -30,6 +30,16 @@ class Whisper(Shout):
     """Do the opposite."""
 
     name: ClassVar[str] = "whisper"
+
+
+class Nothing(Objective):
+    """Want nothing."""
+
+    name: ClassVar[str] = "nothing"
+    scale: float = Field(default=1.0, gt=0)
+
+    def build(self, goal: Any) -> Any:
+        return goal.op.constant(0.0)
 
 
 class Nowhere(Runtime):

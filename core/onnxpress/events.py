@@ -47,4 +47,38 @@ class Benchmarked:
     result: Mapping[str, Any] = field(default_factory=dict)
 
 
-Event: TypeAlias = StepStarted | Progress | StepFinished | Benchmarked
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """A batch was trained on.
+
+    Attributes:
+        epoch: Which epoch, from 0.
+        epochs: How many there will be.
+        batch: How many batches of it are done.
+        batches: How many it has, None where nobody knows.
+        updates: How often weights were changed so far.
+        losses: What was minimised, and its parts.
+        learning_rate: The learning rate of this update.
+    """
+
+    epoch: int
+    epochs: int
+    batch: int
+    batches: int | None
+    updates: int
+    losses: Mapping[str, float]
+    learning_rate: float
+
+
+@dataclass(frozen=True, slots=True)
+class EpochFinished:
+    """An epoch of training is over: its average losses, and the score on what is held out."""
+
+    epoch: int
+    epochs: int
+    losses: Mapping[str, float]
+    score: float | None
+    seconds: float
+
+
+Event: TypeAlias = StepStarted | Progress | StepFinished | Benchmarked | Trained | EpochFinished

@@ -12,6 +12,7 @@ from onnxpress.events import Event, Progress
 
 if TYPE_CHECKING:
     from onnxpress.data.batch import Data
+    from onnxpress.plugins import Plugins
     from onnxpress.rules import Rule
 
 T = TypeVar("T")
@@ -32,6 +33,7 @@ class Job:
         notify: Told of every event.
         changed: What the step did so far.
         declined: What it left alone so far, with reasons.
+        plugins: Where objectives are looked up; all that are installed if None.
     """
 
     data: Data | None = None
@@ -40,6 +42,7 @@ class Job:
     notify: Callable[[Event], None] = _ignore
     changed: list[Changed] = field(default_factory=list)
     declined: list[Declined] = field(default_factory=list)
+    plugins: Plugins | None = None
 
     def change(self, subject: str, **details: Any) -> None:
         """Report what was done to `subject` (a layer, a tensor), with figures."""

@@ -12,24 +12,30 @@ from typing import Any, Final, Generic, TypeAlias, TypeVar
 from pydantic import PydanticUndefinedAnnotation, PydanticUserError
 
 from onnxpress import hooks
-from onnxpress.contract import Availability, Importer, Runtime, Transform
+from onnxpress.contract import Availability, Importer, Objective, Runtime, Transform
 from onnxpress.errors import PluginError, suggestion
 from onnxpress.hooks import CONTRACT, OLDEST_CONTRACT
 from onnxpress.installed import Origin
 from onnxpress.rules import Rule
 
-T = TypeVar("T", Transform, Importer, Runtime)
-Kind: TypeAlias = type[Transform] | type[Importer] | type[Runtime]
+T = TypeVar("T", Transform, Objective, Importer, Runtime)
+Kind: TypeAlias = type[Transform] | type[Objective] | type[Importer] | type[Runtime]
 
 HOOKS: Final[Mapping[Kind, str]] = {
     Transform: "onnxpress_transforms",
+    Objective: "onnxpress_objectives",
     Importer: "onnxpress_importers",
     Runtime: "onnxpress_runtimes",
 }
 SPECS: Final = frozenset(name for name in vars(hooks) if name.startswith("onnxpress_"))
 WRAPPABLE: Final = "onnxpress_run_transform"
 RULES_HOOK: Final = "onnxpress_rules"
-WORDS: Final[Mapping[Kind, str]] = {Transform: "step", Importer: "importer", Runtime: "runtime"}
+WORDS: Final[Mapping[Kind, str]] = {
+    Transform: "step",
+    Objective: "objective",
+    Importer: "importer",
+    Runtime: "runtime",
+}
 _PLUGIN_NAME: Final = re.compile(r"[\w.-]+")
 _KEBAB: Final = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
@@ -135,7 +141,7 @@ def check_class(item: object, kind: type[T], taken: set[str]) -> type[T]:
     if item.name in taken:
         raise PluginError(f"it offers two things called {item.name!r}")
     taken.add(item.name)
-    if issubclass(item, Transform):
+    if issubclass(item, Transform | Objective):
         _check_options(item)
     else:
         _check_constructor(item)
@@ -174,7 +180,7 @@ def _check_name(item: Kind) -> None:
         raise PluginError(f"{item.__name__} {said}; write name: ClassVar[str] = 'like-this'")
 
 
-def _check_options(item: type[Transform]) -> None:
+def _check_options(item: type[Transform] | type[Objective]) -> None:
     """Check that the options can be validated, and written into a recipe.
 
     Pydantic refuses a bad type when the class is made, except for names that are not

@@ -103,7 +103,9 @@ class Pipeline:
 
     def _attempt(self, index: int, step: Transform, model: Model) -> Attempt:
         total, options = len(self.recipe.steps), options_of(step)
-        job = Job(self.data, self.seed(index), self.plugins.rules, self.tell)
+        job = Job(
+            self.data, self.seed(index), self.plugins.rules, self.tell, plugins=self.plugins
+        )
         self.tell(StepStarted(index, total, step.name, options))
         with blaming(step, index, total):
             started = perf_counter()

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import pluggy
 
 from onnxpress import hooks, offers
-from onnxpress.contract import Importer, Runtime, Transform
+from onnxpress.contract import Importer, Objective, Runtime, Transform
 from onnxpress.errors import PluginError, UnknownNameError, UsageError
 from onnxpress.failures import Failure, Failures
 from onnxpress.installed import BLOCK, Entry, Origin, installed, own_first
@@ -94,6 +94,11 @@ class Plugins:
         return by_name(self._offers(Transform))
 
     @property
+    def objectives(self) -> Mapping[str, type[Objective]]:
+        """Every loss and penalty on offer, named as `transforms` are."""
+        return by_name(self._offers(Objective))
+
+    @property
     def importers(self) -> Mapping[str, type[Importer]]:
         """Every importer on offer, named as `transforms` are."""
         return by_name(self._offers(Importer))
@@ -116,6 +121,10 @@ class Plugins:
             UsageError: If several plugins claim the plain name.
         """
         return self._find(Transform, name)
+
+    def find_objective(self, name: str) -> type[Objective]:
+        """Return the loss or penalty called `name`; as `find_transform`."""
+        return self._find(Objective, name)
 
     def find_importer(self, name: str) -> type[Importer]:
         """Return the importer called `name`; as `find_transform`."""
@@ -190,6 +199,7 @@ class Plugins:
     def _offered(self, plugin: str) -> dict[str, list[str]]:
         return {
             "transforms": [o.name for o in self._offers_of(plugin, Transform)],
+            "objectives": [o.name for o in self._offers_of(plugin, Objective)],
             "importers": [o.name for o in self._offers_of(plugin, Importer)],
             "runtimes": [o.name for o in self._offers_of(plugin, Runtime)],
             "rules": [f"{r.table}: {r.operator}" for r in self._rules_of(plugin)],

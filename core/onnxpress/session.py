@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from onnxpress.errors import DataError, ModelError, UnknownNameError, suggestion
-from onnxpress.lending import Loan, lend
+from onnxpress.lending import lend
 
 if TYPE_CHECKING:
     import onnxruntime as ort
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 # ONNX Runtime 1.32 reports home by default; it reads this when it is imported.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
+CPU: Final = "CPUExecutionProvider"
 _SILENT: Final = 4  # what goes wrong comes as an exception
 _LONGEST: Final = 500  # characters
 _NUMPY_NAMES: Final = {"float": "float32", "double": "float64", "string": "object"}
@@ -56,18 +57,19 @@ class Session:
         threads: int = 0,
         optimize: bool = True,
     ) -> None:
-        loan = lend(model.ir)
         own = [value.name or "" for value in model.outputs]
         extra = [name for name in dict.fromkeys(outputs) if name not in own]
         _check_names(model, extra)
         self.outputs: tuple[str, ...] = (*own, *extra)
         self._given = _given(model, extra)
-        for name in extra:
-            if name not in self._given:
-                loan.proto.graph.output.add(name=name)
-        self._session, self._kept = _load(loan, threads, optimize=optimize)
+        added = [name for name in extra if name not in self._given]
+        self._session, self._kept = open_session(
+            model, outputs=added, threads=threads, optimize=optimize
+        )
         self._inputs = {i.name: i for i in self._session.get_inputs()}
         self._optional = {i.name: i for i in self._session.get_overridable_initializers()}
+        # ONNX Runtime says of these that they have no axes.
+        self._any_rank = {value.name for value in model.inputs if value.shape is None}
 
     def run(self, feeds: Feeds, outputs: Iterable[str] | None = None) -> dict[str, Array]:
         """Run once; return the wanted outputs (all by default) by name.
@@ -100,7 +102,7 @@ class Session:
         arrays = self._checked(feeds)
         dims: dict[str, int] = {}
         for name, wanted in self._inputs.items():
-            pairs = zip(wanted.shape, arrays[name].shape, strict=True)
+            pairs = zip(wanted.shape, arrays[name].shape, strict=name not in self._any_rank)
             dims.update((dim, size) for dim, size in pairs if isinstance(dim, str))
         found: dict[str, int | None] = {n: array.size for n, array in self._known(arrays).items()}
         for output in self._session.get_outputs():
@@ -126,7 +128,10 @@ class Session:
                 raise DataError(
                     f"no array for input {name!r}; the model needs {', '.join(self._inputs)}"
                 )
-        return {name: _checked(array, known[name]) for name, array in feeds.items()}
+        return {
+            name: _checked(array, known[name], ranked=name not in self._any_rank)
+            for name, array in feeds.items()
+        }
 
 
 def said(error: Exception) -> str:
@@ -137,12 +142,34 @@ def said(error: Exception) -> str:
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]} …"
 
 
-def _load(
-    loan: Loan, threads: int, *, optimize: bool
+def open_session(
+    model: Model,
+    *,
+    outputs: Iterable[str] = (),
+    threads: int = 0,
+    optimize: bool = True,
+    provider: str = CPU,
 ) -> tuple[ort.InferenceSession, list[ort.OrtValue]]:
-    """Return the session, and what has to live as long as it does."""
+    """Load a model into ONNX Runtime as it is, for those who feed it themselves.
+
+    Args:
+        model: The model.
+        outputs: Names of inner tensors to return after its own outputs.
+        threads: Threads within an operator; 0 takes one per core.
+        optimize: Whether ONNX Runtime may fuse and fold.
+        provider: The execution provider; what it can't run, the CPU does.
+
+    Returns:
+        The session, and what has to live as long as it does.
+
+    Raises:
+        ModelError: If ONNX Runtime does not take the model, with what it said.
+    """
     import onnxruntime as ort
 
+    loan = lend(model.ir)
+    for name in outputs:
+        loan.proto.graph.output.add(name=name)
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = _SILENT
@@ -151,7 +178,7 @@ def _load(
     kept = loan.apply(options)
     serialized = loan.proto.SerializeToString()
     try:
-        return ort.InferenceSession(serialized, options, ["CPUExecutionProvider"]), kept
+        return ort.InferenceSession(serialized, options, list(dict.fromkeys((provider, CPU)))), kept
     except Exception as error:  # as in `run`
         raise ModelError(f"ONNX Runtime does not load the model: {said(error)}") from error
 
@@ -177,7 +204,7 @@ def _given(model: Model, names: Iterable[str]) -> dict[str, Array | None]:
     return given
 
 
-def _checked(array: Array, wanted: ort.NodeArg) -> Array:
+def _checked(array: Array, wanted: ort.NodeArg, *, ranked: bool) -> Array:
     where = f"the array for input {wanted.name!r}"
     if not isinstance(array, np.ndarray | np.generic):
         raise DataError(f"{where} is a {type(array).__name__}, not a numpy array")
@@ -186,6 +213,8 @@ def _checked(array: Array, wanted: ort.NodeArg) -> Array:
     if array.dtype.name != dtype and not (dtype == "object" and array.dtype.kind in "OSU"):
         raise DataError(f"{where} is {array.dtype.name}, but the model takes {dtype}")
     shape = list(wanted.shape)
+    if not ranked:
+        return np.asarray(array)
     if len(shape) != array.ndim:
         raise DataError(
             f"{where} has shape {array.shape}, but the model takes {len(shape)} axes: {shape}"

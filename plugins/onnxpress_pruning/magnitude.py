@@ -85,7 +85,7 @@ class MagnitudePruning(Transform):
         return None if masks is None else str(masks)
 
     def apply(self, model: Model, job: Job) -> Model:
-        from onnxpress_pruning.record import record_pruned
+        from onnxpress.graph.pruned import record_pruned
 
         edit = model.edit()
         if self.freeze:

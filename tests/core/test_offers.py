@@ -9,11 +9,11 @@ from typing import ClassVar
 import pytest
 
 from onnxpress import Job, Model, Plugins, Rule, Runtime, Transform, hookimpl
-from onnxpress.contract import Availability
+from onnxpress.contract import Availability, Objective
 from onnxpress.errors import PluginError, PluginWarning
 from onnxpress.events import Progress
 from onnxpress.offers import probe
-from tests.fakes import RULE, Nowhere, Shout, Whisper, installed, offering
+from tests.fakes import RULE, Nothing, Nowhere, Shout, Whisper, installed, offering
 
 
 def _bare() -> SimpleNamespace:
@@ -81,7 +81,7 @@ def _nothing() -> list[object]:
 def test_an_optional_hook_of_a_later_version_is_no_breach() -> None:
     future = hookimpl(optionalhook=True)(_nothing)
     plugins = Plugins(strict=True)
-    plugins.add("acme", SimpleNamespace(onnxpress_objectives=future))
+    plugins.add("acme", SimpleNamespace(onnxpress_prizes=future))
     assert plugins.transforms == {}
 
 
@@ -122,6 +122,17 @@ class Abstract(Transform):
     name: ClassVar[str] = "abstract"
 
 
+class Aimless(Objective):
+    name: ClassVar[str] = "aimless"
+
+
+class Vague(Nothing):
+    """Has an option of a type that is nowhere defined."""
+
+    name: ClassVar[str] = "vague"
+    where: Undefined | None = None  # type: ignore[name-defined]  # noqa: F821
+
+
 class Demanding(Nowhere):
     name: ClassVar[str] = "demanding"
 
@@ -150,6 +161,10 @@ BAD_ANSWERS: dict[str, tuple[dict[str, object], str]] = {
     "a name twice": ({"transforms": [Shout, Shout]}, "it offers two things called 'shout'"),
     "an undefined type": ({"transforms": [Lazy]}, "option of 'lazy' has the type 'Undefined'"),
     "a type for no recipe": ({"transforms": [Unspeakable]}, "'unspeakable' has no valid type"),
+    "a step as an objective": ({"objectives": [Shout]}, "not a subclass of Objective"),
+    "an abstract objective": ({"objectives": [Aimless]}, "Aimless does not define build"),
+    "an objective twice": ({"objectives": [Nothing, Nothing]}, "two things called 'nothing'"),
+    "an objective's type": ({"objectives": [Vague]}, "option of 'vague' has the type 'Undefined'"),
     "a runtime with arguments": ({"runtimes": [Demanding]}, "Demanding can't be made without"),
     "a runtime in a function": ({"runtimes": [_local()]}, "Local is defined inside a function"),
     "a rule of another kind": ({"rules": [len]}, "returned <built-in function len>, not a Rule"),

@@ -13,7 +13,9 @@ from onnxpress import Job, Model, Plugins, Transform, hookimpl
 from onnxpress.errors import PluginError, PluginWarning, UnknownNameError, UsageError
 from onnxpress.events import Progress
 from onnxpress.installed import Entry, Origin
-from tests.fakes import RULE, Anything, Nowhere, Shout, Whisper, installed, model, offering
+from tests.fakes import (
+    RULE, Anything, Nothing, Nowhere, Shout, Whisper, installed, model, offering,
+)  # fmt: skip
 
 
 def failed(plugins: Plugins) -> list[str]:
@@ -25,11 +27,12 @@ def failed(plugins: Plugins) -> list[str]:
 
 def test_every_kind_of_offer_is_found_by_name() -> None:
     plugins = Plugins(strict=True)
-    plugins.add(
-        "acme", offering(Shout, importers=[Anything], runtimes=(Nowhere,), rules=iter([RULE]))
-    )
+    more = {"objectives": [Nothing], "importers": [Anything], "runtimes": (Nowhere,)}
+    plugins.add("acme", offering(Shout, rules=iter([RULE]), **more))
     assert plugins.transforms == {"shout": Shout}
     assert plugins.find_transform("shout") is plugins.find_transform("acme:shout") is Shout
+    assert plugins.objectives == {"nothing": Nothing}
+    assert plugins.find_objective("nothing") is plugins.find_objective("acme:nothing") is Nothing
     assert plugins.find_importer("anything") is Anything
     assert plugins.find_runtime("nowhere") is Nowhere
     assert plugins.rules == (RULE,)
@@ -75,6 +78,18 @@ def test_two_plugins_claiming_one_name_is_an_error_only_where_the_plain_name_is_
         "there are 2 steps called 'shout', of plugin 'acme' (acme-tools 1.0) and plugin 'zeta' "
         "(zeta-onnx 1.0); say acme:shout or zeta:shout"
     )
+
+
+def test_objectives_clash_as_steps_do() -> None:
+    other = type("Other", (Nothing,), {"__module__": __name__})
+    plugins = Plugins(strict=True)
+    plugins.add("acme", offering(objectives=[Nothing]))
+    plugins.add("zeta", offering(objectives=[other]))
+    assert plugins.objectives == {"acme:nothing": Nothing, "zeta:nothing": other}
+    with pytest.raises(UsageError, match="there are 2 objectives called 'nothing', of plugin 'ac"):
+        plugins.find_objective("nothing")
+    with pytest.raises(UnknownNameError, match="no objective called 'noting'; did you mean 'acme:"):
+        plugins.find_objective("noting")
 
 
 def test_an_unknown_name_gets_the_nearest() -> None:
@@ -290,7 +305,8 @@ def test_blocking_is_read_only_by_discover(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_the_description_is_plain_data() -> None:
     plugins = Plugins()
-    installed(plugins, "acme", offering(Shout, runtimes=[Nowhere], rules=[RULE]))
+    offered = offering(Shout, objectives=[Nothing], runtimes=[Nowhere], rules=[RULE])
+    installed(plugins, "acme", offered)
     with pytest.warns(PluginWarning):
         installed(plugins, "empty", SimpleNamespace(), distribution="empty-tools")
     acme, empty = plugins.describe()
@@ -300,6 +316,7 @@ def test_the_description_is_plain_data() -> None:
         "version": "1.0",
         "status": "ready",
         "transforms": ["shout"],
+        "objectives": ["nothing"],
         "importers": [],
         "runtimes": ["nowhere"],
         "rules": ["cost: com.acme.Rotary"],

@@ -119,9 +119,7 @@ class Walk:
         )
 
 
-def _total(
-    op: Builder, terms: dict[ir.Value, list[Tensor]], value: ir.Value
-) -> Tensor | None:
+def _total(op: Builder, terms: dict[ir.Value, list[Tensor]], value: ir.Value) -> Tensor | None:
     """Return the sum of what arrived at a value, and keep it in place of the parts."""
     arrived = terms.get(value)
     if not arrived:

@@ -53,7 +53,9 @@ class Builder:
         for node in graph:
             self._learn(node)
 
-    def __call__(self, op_type: str, *inputs: Operand | None, domain: str = "", **attributes: Any) -> Tensor:
+    def __call__(
+        self, op_type: str, *inputs: Operand | None, domain: str = "", **attributes: Any
+    ) -> Tensor:
         """Add a node with one output.
 
         Args:

@@ -1,112 +1,83 @@
-"""Writing out operators by the function bodies that the ONNX standard gives for them."""
+"""Writing out operators that have no gradient rule by the bodies that the ONNX standard gives."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Final
 
-import onnx
 import onnx_ir as ir
-from onnx import defs
-from onnx_ir.passes.common import InlinePass
 
+from onnxpress.autodiff.activity import captured, depends, leads, read_by
+from onnxpress.autodiff.standard import standard_body
+from onnxpress.autodiff.inline import inline
 from onnxpress.graph.constants import STANDARD, subgraphs
 
 if TYPE_CHECKING:
     from onnxpress.autodiff.backward import Walk
 
+DEEPEST: Final = 8
+"""How often bodies are written out that were in bodies; the standard's are at most 3 deep."""
 
-def expand_nodes(model: ir.Model, walk: Walk) -> bool:
-    """Replace every node without a gradient rule that has a standard body, in place.
 
-    Bodies may hold such nodes again; they are written out as well.
+def expand_nodes(model: ir.Model, walk: Walk, of: Collection[str], wrt: Collection[str]) -> bool:
+    """Write out, in place, the nodes on the way that have a standard body but no rule.
+
+    Bodies may hold such nodes again: call it until there is nothing to do, with types noted
+    in between.  Everything that the nodes compute keeps its name.
+
+    Args:
+        model: The graph, with types.
+        walk: The rules.
+        of: Names of what is differentiated.
+        wrt: Names of what it is differentiated with respect to.
 
     Returns:
         Whether there were any.
     """
-    any_done = False
-    while (calls := [n for n in _nodes(model) if _lacks_rule(n, walk)]) and _expand(model, calls):
-        any_done = True
-    return any_done
+    nodes = list(model.graph)
+    values = [*model.graph.inputs, *model.graph.initializers.values()]
+    values += [value for node in nodes for value in node.outputs]
+    sources = {value for value in values if value.name in wrt}
+    targets = {value for value in values if value.name in of}
+    lacking = [n for n in crossed(nodes, sources, targets, walk) if walk.rule(n) is None]
+    found = [node for node in lacking if _write_out(model, node)]
+    if found:
+        inline(model)
+    return bool(found)
 
 
-def _nodes(model: ir.Model) -> list[ir.Node]:
-    return [node for graph in model.graphs() for node in graph]
+def crossed(
+    nodes: Sequence[ir.Node],
+    sources: Collection[ir.Value],
+    targets: Collection[ir.Value],
+    walk: Walk,
+) -> Iterator[ir.Node]:
+    """Visit the nodes that lie on a way from `sources` to `targets`, those in bodies too."""
+    active = depends(nodes, sources, walk.moves) & leads(nodes, targets, walk.moves)
+    for node in nodes:
+        if not (walk.moves(node) and _any(read_by(node), active) and _any(node.outputs, active)):
+            continue
+        yield node
+        for body in subgraphs(node):
+            known = {*body.inputs, *(value for value in captured(body) if value in active)}
+            yield from crossed(list(body), known, body.outputs, walk)
 
 
-def _lacks_rule(node: ir.Node, walk: Walk) -> bool:
+def _any(values: Iterable[ir.Value], among: Collection[ir.Value]) -> bool:
+    return any(value in among for value in values)
+
+
+def _write_out(model: ir.Model, node: ir.Node) -> bool:
+    """Turn a node into a call of a function of the model's, and say whether that could be done."""
     if node.domain not in STANDARD or any(subgraphs(node)):
         return False
-    return walk.moves(node) and walk.rule(node) is None
-
-
-def _expand(model: ir.Model, calls: list[ir.Node]) -> bool:
-    """Turn `calls` into calls of model functions, and inline those."""
-    done = 0
-    for number, node in enumerate(calls):
-        body = _body(node, model.opset_imports.get("", 0))
-        if body is None:
-            continue
-        done += 1
-        body.domain, body.name = "onnxpress.expanded", f"{node.op_type}_{number}"
-        function = ir.serde.deserialize_function(body)
-        model.functions[function.identifier()] = function
-        model.opset_imports["onnxpress.expanded"] = 1
-        node.domain, node.op_type = body.domain, body.name
-    if done:
-        InlinePass()(model)
-        model.opset_imports.pop("onnxpress.expanded", None)
-    return bool(done)
-
-
-def _body(node: ir.Node, opset: int) -> onnx.FunctionProto | None:
-    """Return the standard's body for a node as a function of its own, or None."""
-    try:
-        schema = defs.get_schema(node.op_type, opset, "")
-    except defs.SchemaError:
-        return None
-    body = onnx.FunctionProto()
-    if schema.has_context_dependent_function:
-        found = _by_context(schema, node, opset)
-        if not found:
-            return None
-        body.ParseFromString(found)
-    elif schema.has_function:
-        body.CopyFrom(schema.function_body)
-    else:
-        return None
-    for value, given in zip(body.output, node.outputs, strict=False):
-        assert value or given  # one output per name
-    _with_attributes(body, schema)
-    return body
-
-
-def _by_context(schema: defs.OpSchema, node: ir.Node, opset: int) -> bytes:
-    """Ask for the body that fits the types of a node's inputs."""
-    kinds = []
-    for value in node.inputs:
-        kind = onnx.TypeProto()
-        if value is not None and value.dtype is not None:
-            kind.tensor_type.elem_type = int(value.dtype)
-            if value.shape is not None:
-                for dim in value.shape:
-                    added = kind.tensor_type.shape.dim.add()
-                    if isinstance(dim, int):
-                        added.dim_value = dim
-        kinds.append(kind.SerializeToString())
-    proto = ir.serde.serialize_node(node)
-    versions = [v for v in schema.context_dependent_function_opset_versions if v <= opset]
-    if not versions:
-        return b""
-    return schema.get_context_dependent_function_with_opset_version(
-        max(versions), proto.SerializeToString(), kinds
-    )
-
-
-def _with_attributes(body: onnx.FunctionProto, schema: defs.OpSchema) -> None:
-    """Let the body know the defaults of attributes that a node need not give."""
-    named = {attribute.name for attribute in body.attribute_proto}
-    for name in list(body.attribute):
-        default = schema.attributes[name].default_value
-        if default.type and name not in named:
-            body.attribute.remove(name)
-            body.attribute_proto.append(default)
+    opset = model.opset_imports.get("", 0)
+    function = standard_body(node, opset, f"{node.op_type}.{len(model.functions)}")
+    if function is None:
+        return False
+    for inner in function.all_nodes():  # names that tell where they come from, and that are new
+        for value in inner.outputs:
+            value.name = f"{node.outputs[0].name}.{value.name}"
+    model.functions[function.identifier()] = function
+    node.domain, node.op_type = function.domain, function.name
+    return True

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import onnx_ir as ir
 
+from onnxpress.autodiff.activity import depends
 from onnxpress.autodiff.backward import Walk
 from onnxpress.autodiff.builder import Builder
 from onnxpress.autodiff.prepare import prepare
@@ -60,13 +61,14 @@ def gradient(
     edit = model.edit()
     names = [wrt] if isinstance(wrt, str) else list(wrt)
     walk = Walk(GRADIENTS + rules, edit.ir.opset_imports, frozenset(through))
-    prepare(edit.ir, walk)
+    prepare(edit.ir, walk, [of] if isinstance(of, str) else list(of), names)
     values = _named(edit)
     targets = [_float(values, name) for name in names]
     op = Builder(edit.graph, set(values), prefix="d")
     seeds = _seeds(op, values, of)
-    found = walk.back(op, list(edit.graph), seeds, targets)
-    if not found:
+    nodes = list(edit.graph)
+    found = walk.back(op, nodes, seeds, targets)
+    if not found and depends(nodes, targets, walk.moves).isdisjoint(seeds):
         raise UsageError(f"{_listed(seeds)} depends on none of {', '.join(map(repr, names))}")
     for value in seeds:
         if value not in edit.graph.outputs:

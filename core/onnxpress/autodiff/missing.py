@@ -34,7 +34,9 @@ def missing_rules(
     free = [value.name or "" for value in wrt if value not in behind]
     still = f"without a rule these can be trained: {_listed(free)}" if free else _NONE_LEFT
     first = missing[0]
-    example = f'@GRADIENTS("{first.op_type}"' + (f', domain="{first.domain}")' if first.domain else ")")
+    example = f'@GRADIENTS("{first.op_type}"' + (
+        f', domain="{first.domain}")' if first.domain else ")"
+    )
     return MissingRuleError(
         f"no gradient rule for {'; '.join(_described(missing, walk))}; a plugin can add one "
         f"(hook onnxpress_rules, table 'gradient', as in {example}); {still}"

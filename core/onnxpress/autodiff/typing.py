@@ -70,6 +70,8 @@ def _shaped(node: ir.Node, first: TensorType) -> TensorType | None:
         return TensorType(first.dtype, _target(node, first))
     if op.startswith("Reduce"):
         return TensorType(first.dtype, _reduced(node, first))
+    if op == "GatherElements":
+        return TensorType(first.dtype, type_of(node.inputs[1]).shape)  # type: ignore[arg-type]
     if op in {"Unsqueeze", "Squeeze"} and first.shape is not None:
         return TensorType(first.dtype, _squeezed(node, first.shape))
     if op == "MatMul" and first.shape is not None:
@@ -144,11 +146,14 @@ def _rest(shape: tuple[Dim, ...] | None, dims: list[Dim]) -> Dim:
 
 
 def _reduced(node: ir.Node, first: TensorType) -> tuple[Dim, ...] | None:
-    if first.shape is None:
-        return None
     given = len(node.inputs) > 1 and node.inputs[1] is not None
-    axes = _constant(node, 1) if given else list(range(len(first.shape)))
+    axes = _constant(node, 1) if given else []
     keep = node.attributes.get_int("keepdims", 1)
+    every = axes == [] and not node.attributes.get_int("noop_with_empty_axes", 0)
+    if first.shape is None:
+        return () if every and not keep else None
+    if every:
+        axes = list(range(len(first.shape)))
     if axes is None:
         return (None,) * len(first.shape) if keep else None
     over = {axis % len(first.shape) for axis in axes}

@@ -24,6 +24,8 @@ from onnxpress.cli.order import Order, carry_out
 STEP_VERBS: Final[Mapping[str, str]] = {
     "prune": "magnitude-pruning",
     "quantize": "linear-quantization",
+    "finetune": "finetune",
+    "train": "train",
 }
 """Verbs and the step that each of them stands for."""
 
@@ -92,3 +94,11 @@ def prune() -> None:
 
 def quantize() -> None:
     """Store and compute a model in 8-bit integers."""
+
+
+def finetune() -> None:
+    """Train the weights of a model a little further."""
+
+
+def train() -> None:
+    """Train a model from random weights."""

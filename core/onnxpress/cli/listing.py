@@ -11,7 +11,7 @@ from onnxpress.cli.screen import Screen
 if TYPE_CHECKING:
     from rich.table import Table
 
-_OFFERS: Final = ("transforms", "importers", "runtimes", "rules")
+_OFFERS: Final = ("transforms", "objectives", "importers", "runtimes", "rules")
 
 
 def plugins(*, as_json: AsJson = False) -> None:

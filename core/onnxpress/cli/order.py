@@ -87,7 +87,7 @@ def carry_out(order: Order) -> None:
 def _output(order: Order) -> Path:
     if order.output is not None:
         return order.output
-    endings = {"prune": "pruned", "quantize": "quantized"}
+    endings = {"prune": "pruned", "quantize": "quantized", "finetune": "tuned", "train": "trained"}
     name = f"{Path(order.model).stem}-{endings.get(order.verb, 'small')}.onnx"
     raise UsageError(f"say where to write the result, such as -o {name}")
 

@@ -19,7 +19,7 @@ from onnxpress.cli.order import Order, carry_out
 from onnxpress.contract import Transform
 from onnxpress.errors import UsageError
 from onnxpress.plugins import Plugins
-from onnxpress.recipe.options import allowed_range, choices, kebab
+from onnxpress.recipe.options import allowed_range, choices, inner_fields, inner_model, kebab
 from onnxpress.recipe.spec import parse_spec
 from onnxpress.recipe.steps import shown
 
@@ -68,7 +68,7 @@ def _function(
     signature = inspect.signature(compress, eval_str=True)
     common = [p for p in signature.parameters.values() if p.name not in _WITHOUT]
     taken = {p.name for p in common} | {"step", "help"}
-    fields = {n: f for n, f in step.model_fields.items() if n not in taken}
+    fields = {n: f for n, f in _flagged(step).items() if n not in taken}
     parameters = [*common, _choice(verb), *(_flag(n, f) for n, f in fields.items())]
 
     def run(**values: Any) -> None:
@@ -80,6 +80,14 @@ def _function(
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     run.__annotations__ = {p.name: p.annotation for p in parameters}
     return run
+
+
+def _flagged(step: type[Transform]) -> dict[str, FieldInfo]:
+    """Return the options that become flags: those of the step, and of the tables inside it."""
+    fields = dict(step.model_fields)
+    for name, table in inner_fields(step).items():
+        fields[name] = inner_model(step.model_fields[table]).model_fields[name]
+    return fields
 
 
 def _untangled(value: Any, field: FieldInfo) -> Any:
@@ -121,12 +129,18 @@ def _parameter(name: str, annotation: Any, option: Any) -> inspect.Parameter:
 
 def _describe(field: FieldInfo) -> str:
     facts = [allowed_range(field)]
-    if not field.is_required() and (default := field.get_default(call_default_factory=True)):
+    if not field.is_required() and (default := _default(field)):
         facts.append(f"default {shown(default)}")
     if _takes_several(field):
         facts.append("may be repeated")
     said = "; ".join(filter(None, facts))
     return escape(f"{field.description or ''}{f' [{said}]' if said else ''}".strip())
+
+
+def _default(field: FieldInfo) -> object:
+    """Return the default of an option; of a choice its name, of a table nothing."""
+    default = field.get_default(call_default_factory=True)
+    return getattr(default, "name", None) if isinstance(default, BaseModel) else default
 
 
 def _metavar(field: FieldInfo) -> str:

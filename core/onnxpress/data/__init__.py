@@ -3,5 +3,7 @@
 from onnxpress.data.batch import Array, Batch, Data, Feeds
 from onnxpress.data.opening import open_data
 from onnxpress.data.overlap import overlaps
+from onnxpress.data.prefetch import prefetched
+from onnxpress.data.sampling import Epochs
 
-__all__ = ["Array", "Batch", "Data", "Feeds", "open_data", "overlaps"]
+__all__ = ["Array", "Batch", "Data", "Epochs", "Feeds", "open_data", "overlaps", "prefetched"]

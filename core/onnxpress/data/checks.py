@@ -10,8 +10,13 @@ from onnxpress.data.signature import is_float
 from onnxpress.errors import DataError
 
 
-def check_finite(array: Array, where: str) -> None:
+def check_finite(array: Array, where: str, samples: Array | None = None) -> None:
     """Refuse NaN and infinite values.
+
+    Args:
+        array: A batch.
+        where: Which array of which batch this is.
+        samples: Which samples of the source it holds, where that is not plain.
 
     Raises:
         DataError: Naming `where`, the value and the first place in the batch.
@@ -26,8 +31,9 @@ def check_finite(array: Array, where: str) -> None:
     if wrong.any():
         at = tuple(int(i) for i in np.argwhere(wrong)[0])
         kind = "NaN" if np.isnan(array[at]) else "infinite"
+        sample = "" if samples is None else f" (sample {samples[at[0]]})"
         raise DataError(
-            f"{where} is {kind} at {list(at)} of the batch, "
+            f"{where} is {kind} at {list(at)} of the batch{sample}, "
             f"and at {int(wrong.sum()) - 1} other places; repair it or leave the sample out"
         )
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Final
+from mmap import mmap
+from typing import Final, TypeGuard
 
 import numpy as np
+import numpy.typing as npt
 
 from onnxpress.data.batch import Array, Batch, Data
 from onnxpress.data.checks import check_finite, check_labels
@@ -35,6 +37,7 @@ class RowData(Data):
         stacked: Whether a row is a whole run of a model that has no batch axis.
         notes: What was decided without being asked.
         origin: Where the samples come from.
+        fixed: The number of samples that the model takes at once, if it is fixed.
     """
 
     name: str
@@ -46,6 +49,7 @@ class RowData(Data):
     stacked: bool = False
     notes: tuple[str, ...] = ()
     origin: Origin | None = None
+    fixed: int | None = None
 
     def __post_init__(self) -> None:
         self.labelled = self.label_column is not None
@@ -62,6 +66,29 @@ class RowData(Data):
             feeds = {name: self._feed(name, rows, where) for name in self.columns}
             yield Batch(feeds, labels)
 
+    def take(self, positions: npt.NDArray[np.int64], where: str) -> Batch:
+        """Return the samples at these positions, counted from the first in use; any may repeat.
+
+        Args:
+            positions: Where to look, in the order wanted.
+            where: Which batch this is, for errors.
+
+        Raises:
+            DataError: If an array can't be read, or holds NaN or infinite values.
+        """
+        rows: Array = positions if isinstance(self.rows, range) else self.rows[positions]
+        labels = None if self._labels is None else np.array(self._labels[rows])
+        feeds = {name: self._feed(name, rows, f"{where}: array") for name in self.columns}
+        return Batch(feeds, labels)
+
+    @property
+    def labels(self) -> Array | None:
+        """The labels of all samples in use, in order; None if there are none."""
+        if self._labels is None:
+            return None
+        rows = slice(None) if isinstance(self.rows, range) else self.rows
+        return np.asarray(self._labels[rows])
+
     def _span(self, start: int) -> Rows:
         """Return the rows of one batch, counted from the first one that is loaded."""
         rows = self.rows[start : start + self.batch]
@@ -69,10 +96,16 @@ class RowData(Data):
 
     def _feed(self, name: str, rows: Rows, where: str) -> Array:
         where = f"{where} {self.columns[name].name!r}"
-        raw = self._loaded[name][rows]
+        raw = _read(self._loaded[name], rows)
         array = self.plans[name].apply(raw[0] if self.stacked else raw, where)
-        check_finite(array, where)
+        check_finite(array, where, self._numbers(rows))
         return array
+
+    def _numbers(self, rows: Rows) -> Array | None:
+        """Return which samples of the source these are, where the batch does not tell."""
+        if isinstance(rows, slice) or self.stacked:
+            return None
+        return rows + self.rows.start if isinstance(self.rows, range) else rows
 
     @cached_property
     def _loaded(self) -> dict[str, Readable]:
@@ -122,7 +155,26 @@ def row_data(
         shape = column.shape[1:] if stacked else (batch, *column.shape[1:])
         where = f"{name}: array {column.name!r} {column.shape}"
         plans[key] = prepare[key].plan(shape, column.dtype, where)
-    return RowData(name, columns, plans, labels, rows, batch, stacked, notes, Origin(source, rows))
+    origin, fixed = Origin(source, rows), signature.fixed
+    return RowData(name, columns, plans, labels, rows, batch, stacked, notes, origin, fixed)
+
+
+def _read(column: Readable, rows: Rows) -> Array:
+    """Take rows; from a file in the order in which they lie there."""
+    if isinstance(rows, slice) or not _is_mapped(column):
+        return column[rows]
+    order = np.argsort(rows, kind="stable")
+    raw = np.empty((len(rows), *column.shape[1:]), column.dtype)
+    raw[order] = column[rows[order]]
+    return raw
+
+
+def _is_mapped(column: object) -> TypeGuard[Array]:
+    """Say whether an array is a view of a file, whatever it was made of on the way."""
+    whole = column
+    while isinstance(whole, np.ndarray) and whole.base is not None:
+        whole = whole.base
+    return isinstance(column, np.ndarray) and isinstance(whole, mmap)
 
 
 def _count(columns: Mapping[str, Column], labels: Column | None, name: str) -> int:

@@ -73,6 +73,21 @@ class StreamData(Data):
     def samples(self) -> int | None:
         return self._samples
 
+    @property
+    def batched(self) -> bool:
+        """Whether batches can be cut and joined: the first axis of every input counts samples."""
+        return self._signature.batched
+
+    @property
+    def fixed(self) -> int | None:
+        """The number of samples that the model takes at once, if it is fixed."""
+        return self._signature.fixed
+
+    @property
+    def batch(self) -> int | None:
+        """The size of batches, if it was asked for; else they are as they come."""
+        return self._options.batch if self.batched else None
+
     def __iter__(self) -> Iterator[Batch]:
         count = 0
         for index, batch in enumerate(self._grouped()):

@@ -82,17 +82,59 @@ def _by_field(
 ) -> dict[str, Any]:
     """Return options by field, and those of tables inside too."""
     values: dict[str, Any] = {}
-    for key, value in options.items():
+    for key, value in _by_table(kind, options).items():
         field = str(key).replace("-", "_")
         if field not in kind.model_fields:
             with noting(_in(where(str(key)))):
-                known = map(kebab, kind.model_fields)
+                known = map(kebab, (*kind.model_fields, *inner_fields(kind)))
                 raise UnknownNameError(f"option of {name}", str(key), known)
         if field in values:
             raise OptionError(f"{name}: {kebab(field)} is given twice{_at(where(field))}")
         inside = f"{name}.{kebab(field)}", value, partial(where, field)
         values[field] = _inside(kind.model_fields[field], *inside)
     return values
+
+
+def inner_fields(kind: type[BaseModel]) -> dict[str, str]:
+    """Return the options that only a table inside has, and the table of each.
+
+    They may be given without naming the table: ``finetune:epochs=3`` is short for
+    ``finetune:train={epochs=3}``.
+    """
+    tables = {name: _model_in(field.annotation) for name, field in kind.model_fields.items()}
+    found: dict[str, str] = {}
+    for table, inner in tables.items():
+        for name in inner.model_fields if inner else ():
+            if name not in kind.model_fields:
+                found.setdefault(name, table)
+    return found
+
+
+def inner_model(field: FieldInfo) -> type[BaseModel]:
+    """Return the table of options that a field takes."""
+    inner = _model_in(field.annotation)
+    assert inner is not None  # asked only of fields that have one
+    return inner
+
+
+def _by_table(kind: type[BaseModel], options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return options with those that only a table inside has in that table."""
+    inside = inner_fields(kind)
+    result: dict[str, Any] = {}
+    moved: dict[str, dict[str, Any]] = {}
+    for key, value in options.items():
+        table = inside.get(str(key).replace("-", "_"))
+        if table is None:
+            result[key] = value
+        else:
+            moved.setdefault(table, {})[key] = value
+    for table, values in moved.items():
+        given = result.get(table, {})
+        if isinstance(given, Mapping):
+            result[table] = {**given, **values}
+        else:
+            result.update(values)  # the table is said to be something else; that is the error
+    return result
 
 
 def _inside(field: FieldInfo, name: str, value: object, where: Where) -> object:

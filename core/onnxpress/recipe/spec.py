@@ -1,4 +1,4 @@
-"""The SPEC of a step: a name and options as one text.
+"""The SPEC of a step or an objective: a name and options as one text.
 
 ::
 
@@ -27,15 +27,19 @@ _SPEC: Final = re.compile(r"([^:=,]+(?::[^:=,]+)?)(?::(.*))?", re.DOTALL)
 _CLOSING: Final = {"[": "]", "{": "}", "(": ")"}
 
 
-def parse_spec(text: str) -> tuple[str, dict[str, Value]]:
+def parse_spec(text: str, what: str = "step") -> tuple[str, dict[str, Value]]:
     """Return the name and the options of a SPEC.
+
+    Args:
+        text: The SPEC.
+        what: What it stands for, for errors.
 
     Raises:
         OptionError: If it is not written as it should be; says where.
     """
     found = _SPEC.fullmatch(text.strip())
     if found is None:
-        raise OptionError(f"{text!r} is no step; write name:key=value,key=value")
+        raise OptionError(f"{text!r} is no {what}; write name:key=value,key=value")
     name, options = found.groups()
     return name.strip(), _Reader(options or "").options()
 

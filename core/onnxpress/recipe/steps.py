@@ -1,12 +1,13 @@
-"""From the ways to write a step to the `Transform` it stands for."""
+"""From the ways to write a step, or an objective, to the object it stands for."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, TypeAlias
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias, TypeVar
 
-from onnxpress.contract import Transform
+from onnxpress.contract import Objective, Transform
 from onnxpress.errors import OptionError, UnknownNameError, UsageError, noting
+from onnxpress.offers import WORDS
 from onnxpress.plugins import Plugins
 from onnxpress.recipe.options import Where, fill_in, kebab
 from onnxpress.recipe.spec import parse_spec
@@ -14,8 +15,17 @@ from onnxpress.recipe.spec import parse_spec
 Step: TypeAlias = str | Mapping[str, Any] | Transform
 """A SPEC ``name:key=value``, a table ``{"use": name, key: value}``, or the object itself."""
 
+WrittenObjective: TypeAlias = str | Mapping[str, Any] | Objective
+"""The same for an objective: ``cross-entropy:label-smoothing=0.1``."""
 
-def make_step(step: Step, plugins: Plugins, where: Where = lambda *_keys: "") -> Transform:
+_M = TypeVar("_M", Transform, Objective)
+
+
+def _nowhere(*_keys: str | int) -> str:
+    return ""
+
+
+def make_step(step: Step, plugins: Plugins, where: Where = _nowhere) -> Transform:
     """Return the step that is meant.
 
     Args:
@@ -28,33 +38,28 @@ def make_step(step: Step, plugins: Plugins, where: Where = lambda *_keys: "") ->
         OptionError: If an option does not take its value; says what it takes.
         UsageError: If it is nothing that stands for a step.
     """
-    if isinstance(step, Transform):
-        return step
-    if isinstance(step, str):
-        return _from_spec(step, plugins, where)
-    if isinstance(step, Mapping):
-        options = {**step}
-        name = options.pop("use", None)
-        with noting(_in(where("use"))):
-            kind = plugins.find_transform(_checked(name, step))
-        return fill_in(kind, str(name), options, where)
-    raise UsageError(
-        f"{step!r} is no step; give a text (name:key=value), a table with 'use', or a Transform"
-    )
+    return _make(Transform, step, plugins, where)  # type: ignore[type-abstract]
 
 
-def to_table(step: Transform) -> dict[str, Any]:
+def make_objective(
+    objective: WrittenObjective, plugins: Plugins, where: Where = _nowhere
+) -> Objective:
+    """Return the loss or penalty that is meant; as `make_step`."""
+    return _make(Objective, objective, plugins, where)  # type: ignore[type-abstract]
+
+
+def to_table(step: Transform | Objective) -> dict[str, Any]:
     """Return a step as a table of plain values: its name under ``use``, and every option."""
     return {"use": step.name, **options_of(step)}
 
 
-def options_of(step: Transform) -> dict[str, Any]:
+def options_of(step: Transform | Objective) -> dict[str, Any]:
     """Return all options of a step as plain values, named as in recipes."""
     dumped = step.model_dump(mode="json", fallback=str)
     return {kebab(name): value for name, value in dumped.items()}
 
 
-def describe(step: Transform) -> str:
+def describe(step: Transform | Objective) -> str:
     """Return a step with the options that were given, much like a SPEC."""
     given = step.model_dump(mode="json", fallback=str, include=step.model_fields_set)
     options = ",".join(f"{kebab(name)}={shown(value)}" for name, value in given.items())
@@ -70,28 +75,52 @@ def shown(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) or value is None else str(value)
 
 
-def _from_spec(spec: str, plugins: Plugins, where: Where) -> Transform:
+def _make(base: type[_M], written: object, plugins: Plugins, where: Where) -> _M:
+    if isinstance(written, base):
+        return written
+    if isinstance(written, str):
+        return _from_spec(base, written, plugins, where)
+    if isinstance(written, Mapping):
+        options = {**written}
+        name = options.pop("use", None)
+        with noting(_in(where("use"))):
+            kind = _finder(base, plugins)(_checked(base, name, written))
+        return fill_in(kind, str(name), options, where)
+    raise UsageError(
+        f"{written!r} is no {WORDS[base]}; give a text (name:key=value), a table with 'use', or "
+        f"{'an' if base is Objective else 'a'} {base.__name__}"
+    )
+
+
+def _from_spec(base: type[_M], spec: str, plugins: Plugins, where: Where) -> _M:
     with noting(_in(where("use"))):
-        name, options = parse_spec(spec)
-        kind = _find(name, plugins)
+        name, options = parse_spec(spec, WORDS[base])
+        kind = _find(base, name, plugins)
     return fill_in(kind, name, options, where)
 
 
-def _find(name: str, plugins: Plugins) -> type[Transform]:
+def _find(base: type[_M], name: str, plugins: Plugins) -> type[_M]:
     short, colon, rest = name.partition(":")
     try:
-        return plugins.find_transform(name)
+        return _finder(base, plugins)(name)
     except UnknownNameError as error:
-        if colon and short in plugins.transforms:
+        known = plugins.transforms if base is Transform else plugins.objectives
+        if colon and short in known:
             raise OptionError(f"{short}: write {rest!r} as key=value") from error
         raise
 
 
-def _checked(name: object, step: Mapping[str, Any]) -> str:
+def _finder(base: type[_M], plugins: Plugins) -> Callable[[str], type[_M]]:
+    return plugins.find_transform if base is Transform else plugins.find_objective  # type: ignore[return-value]
+
+
+def _checked(base: type[_M], name: object, written: Mapping[Any, Any]) -> str:
     if isinstance(name, str):
         return name
+    article = "an" if base is Objective else "a"
     raise UsageError(
-        f'a step needs use = "name"; this one has {", ".join(map(str, step)) or "none"}'
+        f'{article} {WORDS[base]} needs use = "name"; this one has '
+        f"{', '.join(map(str, written)) or 'none'}"
     )
 
 

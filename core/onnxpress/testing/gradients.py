@@ -79,9 +79,7 @@ def gradients_of(
     return {key: results[gradient_name(key)] for key in wrt}, weights
 
 
-def differences(
-    run: Run, feeds: Feeds, wrt: str, of: str, weights: Array, step: float
-) -> Array:
+def differences(run: Run, feeds: Feeds, wrt: str, of: str, weights: Array, step: float) -> Array:
     """Return the gradient of a weighted sum of an output by central differences, float64."""
 
     def total(moved: Array) -> float:
@@ -100,9 +98,7 @@ def differences(
 
 def compare(what: str, found: Array, wanted: Array, tolerance: float) -> None:
     """Require that two arrays agree up to a share of the largest element."""
-    require(
-        found.shape == wanted.shape, f"{what} has shape {found.shape}, not {wanted.shape}"
-    )
+    require(found.shape == wanted.shape, f"{what} has shape {found.shape}, not {wanted.shape}")
     require(bool(np.isfinite(found).all()), f"{what} has elements that are not finite: {found}")
     if not wanted.size:
         return

@@ -103,4 +103,3 @@ class Goal:
                 "labels=… in --data"
             )
         return self.labels
-

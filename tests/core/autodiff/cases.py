@@ -44,7 +44,10 @@ class Case:
         reference: Whether differences are taken of ONNX's reference implementation in float64
             (exact, with a small step), rather than of ONNX Runtime in float32.
         smooth: Whether the second derivative is checked as well.
+        differences: Whether differences say what is right: not at a kink, nor where the gradient
+            is a convention, such as straight-through; there PyTorch has to.
         dynamic: Whether the node can be had with unknown shapes.
+        captured: How many of the last inputs are not the node's but read by its bodies.
     """
 
     op: str
@@ -62,7 +65,9 @@ class Case:
     tolerance: float = 2e-2
     reference: bool = False
     smooth: bool = True
+    differences: bool = True
     dynamic: bool = True
+    captured: int = 0
 
     def __str__(self) -> str:
         return f"{self.op}-{self.note}" if self.note else self.op
@@ -112,7 +117,8 @@ class Case:
         }
         stored = {f"x{i}" for i in self.constants}
         node = helper.make_node(
-            self.op, self.names, [f"y{i}" for i in range(self.outputs)], "node",
+            self.op, self.names[: len(self.inputs) - self.captured],
+            [f"y{i}" for i in range(self.outputs)], "node",
             domain=self.domain, **self.attributes,
         )  # fmt: skip
         infos = [

@@ -14,8 +14,15 @@ from tests.fakes import Nowhere, installed, offering
 def test_what_is_installed_is_listed() -> None:
     text = run("plugins").out
     assert "transforms: magnitude-pruning" in text
+    assert "objectives: cross-entropy" in text
     records = json.loads(run("plugins", "--json").out)
-    assert {r["name"] for r in records} >= {"onnx", "pruning", "quantization", "runtimes"}
+    assert {r["name"] for r in records} >= {
+        "onnx",
+        "pruning",
+        "quantization",
+        "runtimes",
+        "training",
+    }
     assert all(r["status"] == "ready" for r in records)
 
 

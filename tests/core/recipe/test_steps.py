@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 
 from onnxpress.errors import OptionError, UnknownNameError, UsageError, explained
-from onnxpress.recipe import Step, make_step
+from onnxpress.plugins import Plugins
+from onnxpress.recipe import Step, make_objective, make_step
 from onnxpress.recipe.steps import describe, options_of, to_table
 from tests.core.steps import Dampen, Schedule, Train, plugins
+from tests.fakes import Nothing, offering
 
 HOST = plugins()
 
@@ -87,3 +89,43 @@ def test_a_step_is_described_by_what_was_given() -> None:
     assert describe(Dampen(by=0.25, layers=("a", "b"))) == "dampen:by=0.25,layers=[a,b]"
     assert describe(Dampen()) == "dampen"
     assert options_of(Train(schedule=Schedule())) == {"schedule": {"max_epochs": 1}}
+
+
+def with_objective() -> Plugins:
+    host = Plugins(strict=True)
+    host.add("acme", offering(Dampen, objectives=[Nothing]))
+    return host
+
+
+@pytest.mark.parametrize(
+    "objective",
+    [
+        "nothing:scale=2,weight=0.5",
+        "acme:nothing:weight=0.5,scale=2",
+        {"use": "nothing", "scale": 2, "weight": 0.5},
+        Nothing(scale=2, weight=0.5),
+    ],
+)
+def test_objectives_are_written_as_steps_are(objective: Any) -> None:
+    made = make_objective(objective, with_objective())
+    assert made == Nothing(scale=2, weight=0.5)
+    assert describe(made) in {"nothing:scale=2.0,weight=0.5", "nothing:weight=0.5,scale=2.0"}
+    assert make_objective(to_table(made), with_objective()) == made
+
+
+@pytest.mark.parametrize(
+    ("objective", "said"),
+    [
+        ("noting", "there is no objective called 'noting'; did you mean 'nothing'"),
+        ("dampen", "there is no objective called 'dampen'"),
+        ("nothing:2", "nothing: write '2' as key=value"),
+        ("nothing:scale=0", "nothing: scale is 0; it must be above 0"),
+        ("=", "'=' is no objective; write name:key=value,key=value"),
+        ({"weight": 1}, 'an objective needs use = "name"; this one has weight'),
+        (7, "7 is no objective; give a text (name:key=value), a table with 'use', or an Objective"),
+        (Dampen(), "is no objective; give a text"),
+    ],
+)
+def test_mistakes_in_objectives_are_explained(objective: Any, said: str) -> None:
+    with pytest.raises(UsageError, match=re.escape(said)):
+        make_objective(objective, with_objective())

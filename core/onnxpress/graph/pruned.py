@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from onnxpress.data.batch import Array
+
 if TYPE_CHECKING:
     import onnx_ir as ir
 
     from onnxpress.graph.model import Model
-    from onnxpress_pruning.ranking import Mask
 
 PRUNED: Final = "onnxpress.pruned"
 """The key in ``metadata_props``: the names of pruned tensors, as a JSON list."""
@@ -36,7 +37,7 @@ def pruned_names(graph: ir.Model) -> list[str]:
     return [str(name) for name in names] if isinstance(names, list) else []
 
 
-def masks_of(model: Model) -> dict[str, Mask]:
+def masks_of(model: Model) -> dict[str, Array]:
     """Return the mask of every pruned tensor that is still there: true where a weight is kept."""
     pruned = set(pruned_names(model.ir))
     weights = {w.name: w for layer in model.layers for w in layer.tensors if w.name in pruned}

@@ -1,0 +1,1 @@
+"""Training: gradients at work on data, without a training framework."""

@@ -1,0 +1,62 @@
+"""Batch normalisation in its training form: by the batch, with running statistics kept."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Final
+
+import onnx_ir as ir
+
+from onnxpress.graph.constants import STANDARD
+
+_MEAN: Final = 3  # inputs of BatchNormalization
+_VARIANCE: Final = 4
+
+
+def to_training_form(graph: ir.Graph, frozen: Collection[str] = ()) -> dict[str, ir.Value]:
+    """Let every BatchNormalization of the main graph normalise by the batch at hand.
+
+    A node stays as it is where its statistics are computed, or two nodes share them, or it
+    is in training form already, or its name is among `frozen`.
+
+    Args:
+        graph: The main graph, changed in place.
+        frozen: Names of nodes to leave alone.
+
+    Returns:
+        The new running statistics, by the name of the stored tensor they are to replace.
+    """
+    nodes = [n for n in graph if _can_train(n) and (n.name or "") not in frozen]
+    readers: dict[ir.Value | None, int] = {}
+    for node in nodes:
+        for index in (_MEAN, _VARIANCE):
+            readers[node.inputs[index]] = readers.get(node.inputs[index], 0) + 1
+    updates: dict[str, ir.Value] = {}
+    for node in nodes:
+        if all(readers[node.inputs[index]] == 1 for index in (_MEAN, _VARIANCE)):
+            updates.update(_train(node))
+    return updates
+
+
+def _can_train(node: ir.Node) -> bool:
+    if node.op_type != "BatchNormalization" or node.domain not in STANDARD:
+        return False
+    stored = all(
+        value is not None and value.is_initializer() and not value.is_graph_input()
+        for value in node.inputs[_MEAN : _VARIANCE + 1]
+    )
+    return stored and not node.attributes.get_int("training_mode", 0) and len(node.outputs) == 1
+
+
+def _train(node: ir.Node) -> dict[str, ir.Value]:
+    """Switch one node; its second and third output are the new statistics."""
+    node.attributes.add(ir.AttrInt64("training_mode", 1))
+    node.resize_outputs(3)
+    updates: dict[str, ir.Value] = {}
+    for output, index in zip(node.outputs[1:], (_MEAN, _VARIANCE), strict=True):
+        old = node.inputs[index]
+        assert old is not None  # the operator requires it
+        output.name = f"{old.name} of the batch"
+        output.shape, output.type = old.shape, old.type
+        updates[old.name or ""] = output
+    return updates

@@ -1,0 +1,107 @@
+"""Parameters become inputs: of the graph that trains them, and of the one that tries them out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+import onnx_ir as ir
+from onnx_ir.passes.common import LiftConstantsToInitializersPass
+
+from onnxpress.autodiff.lifting import lift_constants
+from onnxpress.errors import UsageError
+from onnxpress.graph.constants import FLOATS, type_name
+
+if TYPE_CHECKING:
+    from onnxpress.data.batch import Array
+
+_WIDE = frozenset({ir.DataType.FLOAT, ir.DataType.DOUBLE})
+
+
+def collect_constants(model: ir.Model) -> None:
+    """Make every stored tensor, in bodies and in Constant nodes too, one of the main graph."""
+    LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0)(model)
+    lift_constants(model)
+
+
+def lift_parameters(graph: ir.Graph, names: Iterable[str]) -> dict[str, ir.Value]:
+    """Turn stored tensors into inputs of the same names.
+
+    Half-precision ones are given in float32, and cast where they are used, so that small
+    steps are not rounded away.
+
+    Args:
+        graph: The main graph; changed in place.
+        names: The stored tensors.
+
+    Returns:
+        The inputs by name, in order.
+
+    Raises:
+        UsageError: If a tensor holds no floats.
+    """
+    return {name: _lift(graph, name) for name in names}
+
+
+def start_values(graph: ir.Graph, names: Iterable[str]) -> dict[str, Array]:
+    """Return stored tensors as arrays of their own, half precision as float32."""
+    found: dict[str, Array] = {}
+    for name in names:
+        tensor = graph.initializers[name].const_value
+        assert tensor is not None  # parameters are stored
+        wide = tensor.dtype.numpy() if tensor.dtype in _WIDE else np.float32
+        found[name] = np.array(tensor.numpy(), wide, order="C")
+    return found
+
+
+def _lift(graph: ir.Graph, name: str) -> ir.Value:
+    value = graph.initializers[name]
+    dtype = value.dtype
+    if dtype not in FLOATS:
+        kind = "unknown" if dtype is None else type_name(dtype)
+        raise UsageError(f"{name!r} holds {kind}; only floating-point tensors can be trained")
+    del graph.initializers[name]
+    value.const_value = None
+    if dtype in _WIDE:
+        graph.inputs.append(value)
+        return value
+    return _lift_half(graph, value, dtype)
+
+
+def _lift_half(graph: ir.Graph, value: ir.Value, dtype: ir.DataType) -> ir.Value:
+    wide = ir.Value(name=value.name, shape=value.shape, type=ir.TensorType(ir.DataType.FLOAT))
+    to = ir.AttrInt64("to", int(dtype))
+    cast = ir.Node("", "Cast", [wide], [to], num_outputs=1, name=f"{value.name} cast")
+    half = cast.outputs[0]
+    half.name, half.shape, half.type = cast.name, value.shape, value.type
+    value.replace_all_uses_with(half)
+    graph.inputs.append(wide)
+    if len(graph):
+        graph.insert_before(graph[0], cast)
+    else:
+        graph.append(cast)
+    return wide
+
+
+def with_results(model: ir.Model, arrays: Mapping[str, Array]) -> None:
+    """Store trained values, each in the type that the model has for it, in place."""
+    for graph in model.graphs():
+        for name, value in graph.initializers.items():
+            if name in arrays:
+                _store(value, arrays[name])
+        for node in graph:
+            if node.op_type == "Constant" and node.outputs and node.outputs[0].name in arrays:
+                tensor = _as_stored(node.outputs[0], arrays[node.outputs[0].name or ""])
+                node.attributes.clear()
+                node.attributes.add(ir.AttrTensor("value", tensor))
+
+
+def _store(value: ir.Value, array: Array) -> None:
+    value.const_value = _as_stored(value, array)
+
+
+def _as_stored(value: ir.Value, array: Array) -> ir.Tensor:
+    dtype = value.const_value.dtype if value.const_value is not None else value.dtype
+    assert dtype is not None
+    return ir.Tensor(array.astype(dtype.numpy()), dtype=dtype, name=value.name)

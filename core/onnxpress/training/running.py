@@ -1,0 +1,103 @@
+"""Running the training step: one session, state that stays where it is computed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from onnxpress.errors import ModelError
+from onnxpress.session import CPU, open_session, said
+from onnxpress.training.step import LOSS, NORM, Step
+
+if TYPE_CHECKING:
+    import onnxruntime as ort
+
+    from onnxpress.data.batch import Array, Feeds
+
+
+class Runner:
+    """Runs a step again and again; what it carries from step to step never leaves the device.
+
+    State lies in two sets of buffers: a step reads one and writes the other, and the next
+    step the other way round.  So nothing is copied, and what was before the last step is
+    still there.
+
+    Args:
+        step: The step.
+        threads: Threads within an operator; 0 takes one per core.
+        provider: The execution provider to run on.
+
+    Raises:
+        ModelError: If ONNX Runtime does not take the graph; says what it said.
+    """
+
+    def __init__(self, step: Step, *, threads: int = 0, provider: str = CPU) -> None:
+        self._step = step
+        self._session, self._kept = open_session(step.model, threads=threads, provider=provider)
+        self._device = "cpu" if provider == CPU else "cuda"
+        self._scalars = [LOSS, *step.losses, NORM]
+        self._buffers = [self._allocated(), self._allocated()]
+        self._now = 0
+        self._bindings = [self._bound(0), self._bound(1)]
+
+    def run(self, feeds: Feeds) -> dict[str, float]:
+        """Do one step, and return the losses and the norm of the gradient, by output name.
+
+        Args:
+            feeds: Arrays for all inputs but the slots.
+
+        Raises:
+            ModelError: If ONNX Runtime fails, with what it said.
+        """
+        binding = self._bindings[self._now]
+        for name, array in feeds.items():
+            binding.bind_cpu_input(name, np.ascontiguousarray(array))
+        try:
+            self._session.run_with_iobinding(binding)
+        except Exception as error:  # ONNX Runtime's errors have no base class of their own
+            raise ModelError(f"ONNX Runtime fails to run the step: {said(error)}") from error
+        self._now = 1 - self._now
+        results = binding.get_outputs()[: len(self._scalars)]
+        return {
+            n: float(r.numpy()) for n, r in zip(self._scalars, results, strict=True)
+        }
+
+    def state(self) -> dict[str, Array]:
+        """Return a copy of all slots, by the name of their input."""
+        return self._copied(self._now)
+
+    def state_before(self) -> dict[str, Array]:
+        """Return a copy of the slots as they were before the last step."""
+        return self._copied(1 - self._now)
+
+    def values(self) -> Mapping[str, ort.OrtValue]:
+        """Return the slots where they lie; the next steps overwrite them."""
+        return self._buffers[self._now]
+
+    def restore(self, state: Mapping[str, Array]) -> None:
+        """Go on from other slots, such as those of a checkpoint."""
+        for name, buffer in self._buffers[self._now].items():
+            buffer.update_inplace(np.ascontiguousarray(state[name]))
+
+    def _copied(self, side: int) -> dict[str, Array]:
+        return {name: np.array(buffer.numpy()) for name, buffer in self._buffers[side].items()}
+
+    def _allocated(self) -> dict[str, ort.OrtValue]:
+        import onnxruntime as ort
+
+        return {
+            slot.given: ort.OrtValue.ortvalue_from_numpy(slot.initial.copy(), self._device, 0)
+            for slot in self._step.slots
+        }
+
+    def _bound(self, side: int) -> Any:
+        """Bind the slots so that they are read from one side and written to the other."""
+        binding = self._session.io_binding()
+        for name in self._scalars:
+            binding.bind_output(name, "cpu")
+        for slot in self._step.slots:
+            binding.bind_ortvalue_input(slot.given, self._buffers[side][slot.given])
+            binding.bind_ortvalue_output(slot.result, self._buffers[1 - side][slot.given])
+        return binding

@@ -1,0 +1,260 @@
+"""The training step as one graph: forward, objectives, backward, update."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import onnx_ir as ir
+from onnx_ir.passes.common import RemoveUnusedNodesPass
+
+from onnxpress.autodiff.backward import Walk
+from onnxpress.autodiff.builder import Builder
+from onnxpress.autodiff.prepare import annotate, prepare
+from onnxpress.autodiff.rules import GRADIENTS
+from onnxpress.autodiff.tensor import Tensor
+from onnxpress.errors import UsageError
+from onnxpress.graph.layers import find_layers
+from onnxpress.training.batch_norm import to_training_form
+from onnxpress.training.constraints import Constraint
+from onnxpress.training.goal import LABELS, Goal, LabelGoal
+from onnxpress.training.lift import collect_constants, lift_parameters, start_values
+from onnxpress.training.state import Slot
+from onnxpress.training.update import Update
+
+if TYPE_CHECKING:
+    from onnxpress.contract import Objective
+    from onnxpress.data.batch import Array
+    from onnxpress.graph.model import Model
+    from onnxpress.rules import Rule
+
+LOSS: Final = "loss of the batch"
+NORM: Final = "norm of the gradient"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a step does.
+
+    Attributes:
+        parameters: Names of the stored tensors to train.
+        objectives: What to minimise: their sum, each times its weight.
+        update: How parameters follow their gradients.
+        batch_norm: Whether batch normalisation goes by the batch and keeps running statistics.
+        constraints: What holds for parameters after every step, by name.
+        rules: Rules of plugins for the table ``gradient``.
+    """
+
+    parameters: Sequence[str]
+    objectives: Sequence[Objective]
+    update: Update
+    batch_norm: bool = True
+    constraints: Mapping[str, Constraint] = field(default_factory=dict)
+    rules: Sequence[Rule] = ()
+
+
+@dataclass(frozen=True)
+class LabelInput:
+    """An input of the step that takes labels, and the objective that reads them."""
+
+    name: str
+    objective: Objective
+    goal: LabelGoal
+
+    def read(self, labels: Array, where: str) -> Array:
+        """Check labels and bring them into the form that the step takes."""
+        return self.objective.read_labels(labels, self.goal, where)
+
+
+@dataclass(frozen=True)
+class Step:
+    """A training step, as a model.
+
+    Its inputs are those of the model that is trained, then labels, the slots, and those of the
+    update (learning rate, number of the step); its outputs the losses, the norm of the
+    gradient over all parameters before clipping, and what the slots become.
+
+    Attributes:
+        model: The graph.
+        slots: What is carried from step to step; parameters first, in order.
+        labels: Where labels go in.
+        losses: Names of the outputs that hold each objective's loss, unweighted.
+        unused: Parameters on which the loss does not depend; they are no slots.
+    """
+
+    model: Model
+    slots: tuple[Slot, ...]
+    labels: tuple[LabelInput, ...]
+    losses: tuple[str, ...]
+    unused: tuple[str, ...]
+
+
+def build_step(model: Model, plan: Plan, labels: Array | None) -> Step:
+    """Build the step that trains a model.
+
+    Args:
+        model: What to train; it stays as it is.
+        plan: What a step does.
+        labels: Those of the first batch, if the data has any: they say of what kind labels are.
+
+    Raises:
+        UsageError: If an objective does not fit the model, a parameter is no float, or the
+            loss depends on no parameter.
+        DataError: If the labels of the first batch do not fit.
+        MissingRuleError: If an operator has no gradient rule.
+    """
+    return _Builder(model, plan).step(labels)
+
+
+class _Builder:
+    """Builds one step; its methods are its phases, in order."""
+
+    def __init__(self, model: Model, plan: Plan) -> None:
+        self._plan = plan
+        self._edit = model.edit()
+        self._graph = self._edit.graph
+        self._walk = Walk(GRADIENTS + plan.rules, self._edit.ir.opset_imports)
+        collect_constants(self._edit.ir)
+        anything = [v.name or "" for node in self._graph for v in node.outputs]
+        prepare(self._edit.ir, self._walk, anything, plan.parameters)
+        self._layers = find_layers(self._edit.ir)
+        self._starts = start_values(self._graph, plan.parameters)
+        self._statistics = to_training_form(self._graph) if plan.batch_norm else {}
+        if self._statistics:
+            annotate(self._edit.ir)
+        running = start_values(self._graph, self._statistics)
+        self._inputs = lift_parameters(self._graph, [*plan.parameters, *self._statistics])
+        self._slots = {name: array for name, array in running.items()}
+        values = self._values()
+        self._outputs = {v.name or "": values[v.name or ""] for v in self._graph.outputs}
+        self._op = Builder(self._graph, set(values), prefix="t")
+
+    def step(self, labels: Array | None) -> Step:
+        """Add everything to the forward pass, and return the whole."""
+        self._graph.outputs.clear()
+        inputs, losses = self._add_objectives(labels)
+        loss = self._sum(losses)
+        gradients = self._walk.back(
+            self._op,
+            list(self._graph),
+            {loss.value: self._op.filled(loss, 1)},
+            [self._inputs[name] for name in self._plan.parameters],
+        )
+        used = [name for name in self._plan.parameters if self._inputs[name] in gradients]
+        if not used:
+            raise UsageError("the loss depends on none of the parameters that are to be trained")
+        slots = self._update({n: gradients[self._inputs[n]] for n in used})
+        slots += self._keep_statistics()
+        self._publish(loss, LOSS)
+        names = tuple(self._publish(part, f"{LOSS}: {name}") for name, part in losses.items())
+        unused = tuple(name for name in self._plan.parameters if name not in used)
+        self._drop_unused()
+        kept = {value.name for value in self._graph.inputs}
+        fed = tuple(label for label in inputs if label.name in kept)
+        return Step(self._edit.done(), tuple(slots), fed, names, unused)
+
+    def _values(self) -> dict[str, ir.Value]:
+        graphs = list(self._edit.ir.graphs())
+        found = {v.name or "": v for g in graphs for v in (*g.inputs, *g.initializers.values())}
+        found.update({v.name or "": v for g in graphs for node in g for v in node.outputs})
+        return found
+
+    def _add_objectives(
+        self, labels: Array | None
+    ) -> tuple[list[LabelInput], dict[str, Tensor]]:
+        """Emit every objective's loss; return where labels go in, and the losses by name."""
+        inputs: list[LabelInput] = []
+        losses: dict[str, Tensor] = {}
+        for objective in self._plan.objectives:
+            given = None
+            if labels is not None and not objective.penalty:
+                inputs.append(self._label_input(objective, labels, len(inputs)))
+                given = self._op.tensor(self._graph.inputs[-1])
+            name = _unlike(objective.name, losses)
+            losses[name] = objective.build(self._goal(given))
+        return inputs, losses
+
+    def _goal(self, labels: Tensor | None) -> Goal:
+        parameters = {n: self._op.tensor(self._inputs[n]) for n in self._plan.parameters}
+        values = self._values()
+        return Goal(self._op, self._outputs, values, parameters, self._layers, labels)
+
+    def _label_input(self, objective: Objective, labels: Array, index: int) -> LabelInput:
+        """Add an input of the type that an objective makes of the first labels."""
+        compared = self._goal(None).tensor(getattr(objective, "output", None))
+        goal = LabelGoal(compared.name, compared.shape, labels.dtype.kind == "f")
+        read = objective.read_labels(labels, goal, "the first batch")
+        name = self._op.name(f"{LABELS} {index}" if index else LABELS)
+        dtype = ir.DataType.from_numpy(read.dtype)
+        sizes: list[int | str] = [f"{LABELS}_{axis}" for axis in range(read.ndim)]
+        if compared.shape is not None and read.ndim:
+            batch = compared.shape[0]
+            sizes = [batch if batch is not None else sizes[0], *read.shape[1:]]
+        self._graph.inputs.append(
+            ir.Value(name=name, shape=ir.Shape(sizes), type=ir.TensorType(dtype))
+        )
+        return LabelInput(name, objective, goal)
+
+    def _sum(self, losses: Mapping[str, Tensor]) -> Tensor:
+        terms = [
+            loss if objective.weight == 1 else loss * objective.weight
+            for objective, loss in zip(self._plan.objectives, losses.values(), strict=True)
+        ]
+        if not terms:
+            raise UsageError("there is nothing to minimise; give an objective")
+        return self._op.add([term.cast(terms[0].dtype) for term in terms])
+
+    def _update(self, gradients: Mapping[str, Tensor]) -> list[Slot]:
+        parameters = {name: self._op.tensor(self._inputs[name]) for name in gradients}
+        emitted = self._plan.update.emit(self._op, parameters, gradients, self._plan.constraints)
+        self._publish(emitted.norm, NORM)
+        slots = []
+        for name, result in emitted.parameters.items():
+            slots.append(self._slot(name, result, self._starts[name]))
+        for given, (result, initial) in emitted.state.items():
+            slots.append(self._slot(given, result, initial(self._starts)))
+        return slots
+
+    def _keep_statistics(self) -> list[Slot]:
+        """Carry the running statistics of batch normalisations."""
+        return [
+            self._slot(name, self._op.tensor(value), self._slots[name])
+            for name, value in self._statistics.items()
+        ]
+
+    def _slot(self, given: str, result: Tensor, initial: Array) -> Slot:
+        return Slot(given, self._publish(result, f"next {given}"), np.ascontiguousarray(initial))
+
+    def _publish(self, tensor: Tensor, wished: str) -> str:
+        """Make a tensor an output under a name of its own."""
+        node = ir.Node("", "Identity", [tensor.value], num_outputs=1)
+        output = node.outputs[0]
+        output.name = node.name = self._op.name(wished)
+        dtype = tensor.dtype or ir.DataType.FLOAT
+        output.type = ir.TensorType(dtype)
+        output.shape = None if tensor.shape is None else ir.Shape(tensor.shape)
+        self._graph.append(node)
+        self._graph.outputs.append(output)
+        return output.name
+
+    def _drop_unused(self) -> None:
+        """Drop labels and parameters that nothing reads."""
+        RemoveUnusedNodesPass()(self._edit.ir)
+        own = {value.name for value in self._inputs.values()}
+        for value in list(self._graph.inputs):
+            name = value.name or ""
+            optional = name in own or name.startswith(LABELS)
+            if optional and not value.uses() and not value.is_graph_output():
+                self._graph.inputs.remove(value)
+
+
+def _unlike(name: str, taken: Mapping[str, object]) -> str:
+    """Return `name`, numbered if it is taken."""
+    number = 2
+    result = name
+    while result in taken:
+        result = f"{name} {number}"
+        number += 1
+    return result

@@ -1,0 +1,75 @@
+"""`train`: the ``train`` block at work, for transforms that have one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from onnxpress.training.fit import Fitted, fit
+from onnxpress.training.goals import open_objectives
+
+if TYPE_CHECKING:
+    from onnxpress.contract import Objective
+    from onnxpress.graph.model import Model
+    from onnxpress.job import Job
+    from onnxpress.training.constraints import Constraint
+    from onnxpress.training.options import Training
+
+
+def train(
+    model: Model,
+    job: Job,
+    options: Training,
+    step: str,
+    *,
+    objectives: Sequence[Objective] = (),
+    constraints: Mapping[str, Constraint] | None = None,
+) -> Fitted:
+    """Train a model on the data of a job, and report what became of it.
+
+    Args:
+        model: What to train.
+        job: Data, seed, rules, and where to report.
+        options: The ``train`` block.
+        step: The name of the transform, for errors.
+        objectives: Added to those of the block; if there are any, the block needs none.
+        constraints: What holds for parameters after every step, besides pruned zeros.
+
+    Raises:
+        UsageError: If the job has no data, or options, data and model do not fit.
+        DataError: If a batch can't be used.
+        MissingRuleError: If an operator has no gradient rule.
+        OnnxpressError: If the loss becomes NaN or infinite.
+    """
+    data = job.require_data(step)
+    written = options.objective
+    asked = tuple(objectives)
+    if written or not asked:
+        asked = (*open_objectives(written, model, data, job.plugins), *asked)
+    fitted = fit(
+        model,
+        data,
+        options,
+        asked,
+        seed=job.seed,
+        constraints=constraints,
+        rules=job.rules,
+        notify=job.notify,
+    )
+    _report(job, fitted, options)
+    return fitted
+
+
+def _report(job: Job, fitted: Fitted, options: Training) -> None:
+    first, last = fitted.history[0], fitted.history[-1]
+    details = {"epochs": len(fitted.history), "tensors": len(fitted.trained)}
+    for name in first:
+        if name != "epoch":
+            details[f"{name} at first"], details[name] = first[name], last[name]
+    if fitted.best_epoch is not None:
+        details["kept epoch"] = fitted.best_epoch
+    if options.average is not None:
+        details["moving average"] = options.average
+    job.change("weights", **details)
+    for name in fitted.unused:
+        job.decline(name, "the loss does not depend on it")

@@ -13,7 +13,14 @@ if TYPE_CHECKING:
     from onnxpress.benchmarking import benchmark
     from onnxpress.comparison import compare
     from onnxpress.compressing import compress
-    from onnxpress.contract import Availability, Executable, Importer, Runtime, Transform
+    from onnxpress.contract import (
+        Availability,
+        Executable,
+        Importer,
+        Objective,
+        Runtime,
+        Transform,
+    )
     from onnxpress.errors import OnnxpressError
     from onnxpress.graph.model import Model
     from onnxpress.hooks import CONTRACT, hookimpl
@@ -30,6 +37,7 @@ _WHERE = {
     "Importer": "contract",
     "Job": "job",
     "Model": "graph.model",
+    "Objective": "contract",
     "OnnxpressError": "errors",
     "Plugins": "plugins",
     "Rule": "rules",
@@ -50,6 +58,7 @@ __all__ = [
     "Importer",
     "Job",
     "Model",
+    "Objective",
     "OnnxpressError",
     "Plugins",
     "Rule",

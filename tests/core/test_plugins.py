@@ -14,8 +14,16 @@ from onnxpress.errors import PluginError, PluginWarning, UnknownNameError, Usage
 from onnxpress.events import Progress
 from onnxpress.installed import Entry, Origin
 from tests.fakes import (
-    RULE, Anything, Nothing, Nowhere, Shout, Whisper, installed, model, offering,
-)  # fmt: skip
+    RULE,
+    Anything,
+    Nothing,
+    Nowhere,
+    Shout,
+    Whisper,
+    installed,
+    model,
+    offering,
+)
 
 
 def failed(plugins: Plugins) -> list[str]:
@@ -88,7 +96,7 @@ def test_objectives_clash_as_steps_do() -> None:
     assert plugins.objectives == {"acme:nothing": Nothing, "zeta:nothing": other}
     with pytest.raises(UsageError, match="there are 2 objectives called 'nothing', of plugin 'ac"):
         plugins.find_objective("nothing")
-    with pytest.raises(UnknownNameError, match="no objective called 'noting'; did you mean 'acme:"):
+    with pytest.raises(UnknownNameError, match=r"no objective called 'noting'; did you mean '.*:n"):
         plugins.find_objective("noting")
 
 

@@ -29,6 +29,7 @@ from onnxpress.testing import (
     small_classifier,
 )
 from onnxpress.testing.require import as_bytes
+from tests import fakes
 from tests.fakes import Anything, Nowhere, Shout, offering
 
 MODEL = model_from_text(
@@ -377,6 +378,8 @@ def test_what_users_would_miss_is_caught() -> None:
         check_plugin(offering(Undocumented))
     with pytest.raises(AssertionError, match="option 'times' of step 'shout' has no Field"):
         check_plugin(offering(Shout))
+    with pytest.raises(AssertionError, match="option 'scale' of objective 'nothing' has no Field"):
+        check_plugin(offering(objectives=[fakes.Nothing]))
     with pytest.raises(AssertionError, match="importer 'anything' accepts True for any object"):
         check_plugin(offering(importers=[Greedier]))
     with pytest.raises(AssertionError, match="does not say why"):

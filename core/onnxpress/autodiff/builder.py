@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Final, TypeAlias
 
 import numpy as np
 import onnx_ir as ir
 
+from onnxpress.autodiff.pads import with_all_axes
 from onnxpress.autodiff.tensor import Operand, Tensor
 from onnxpress.autodiff.typing import typed_by
 from onnxpress.data.batch import Array
@@ -72,7 +73,8 @@ class Builder:
     ) -> tuple[Tensor, ...]:
         """Add a node with `count` outputs."""
         kind = next((v.dtype for v in inputs if isinstance(v, Tensor)), None)
-        given = [self._value(value, kind) for value in inputs]
+        wanted = with_all_axes(self, inputs) if op_type == "Pad" and not domain else inputs
+        given = [self._value(value, kind) for value in wanted]
         attrs = [_attribute(name, v) for name, v in attributes.items() if v is not None]
         key = _key(domain, op_type, given, attrs)
         node = self._find(key, count)
@@ -225,27 +227,35 @@ def _key(
     for attribute in attributes:
         if attribute.is_ref() or attribute.type in _BODIES:
             return None
-        parts.append((attribute.name, _hashable(attribute.value)))
+        parts.append((attribute.name, _hashable(attribute)))
     return (domain, op_type, tuple(map(id, inputs)), tuple(sorted(parts)))
 
 
 _BODIES: Final = frozenset({ir.AttributeType.GRAPH, ir.AttributeType.GRAPHS})
 
 
-def _hashable(value: Any) -> Any:
-    if isinstance(value, ir.TensorProtocol):
+def _hashable(attribute: ir.Attr) -> Any:
+    value = attribute.value
+    # Asking whether something is an `ir.TensorProtocol` takes longer than all the rest.
+    if attribute.type == ir.AttributeType.TENSOR:
         return (str(value.dtype), tuple(value.shape), value.tobytes())
     return tuple(value) if isinstance(value, list | tuple) else value
 
 
 def _attribute(name: str, value: Any) -> ir.Attr:
+    """Return an attribute; the kinds that rules give are told apart without asking onnx_ir."""
     if isinstance(value, ir.Attr):
         return value
-    if isinstance(value, tuple):
-        value = list(value)
-    if value == []:
-        return ir.AttrInt64s(name, [])
-    return ir.convenience.convert_attribute(name, value)
+    if isinstance(value, ir.Tensor):
+        return ir.AttrTensor(name, value)
+    if isinstance(value, int):
+        return ir.AttrInt64(name, value)
+    if isinstance(value, float):
+        return ir.AttrFloat32(name, value)
+    if isinstance(value, str):
+        return ir.AttrString(name, value)
+    listed = list(value) if isinstance(value, tuple) else value
+    return ir.convenience.convert_attribute(name, listed) if listed else ir.AttrInt64s(name, [])
 
 
 def attributes_of(node: ir.Node) -> Mapping[str, Any]:

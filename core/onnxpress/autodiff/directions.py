@@ -55,6 +55,16 @@ class Direction:
         product = self.x @ self.w.transpose(1, 0)
         return product if self.biases is None else product + self.biases[0]
 
+    def of_state(self, state: Tensor) -> Tensor:
+        """Return what a state gives to the gates, with its bias."""
+        product = state @ self.r.transpose(1, 0)
+        return product if self.biases is None else product + self.biases[1]
+
+    @property
+    def arriving(self) -> list[Tensor]:
+        """What arrives at `y`, as a list that is empty if nothing does."""
+        return [] if self.dy is None else [self.dy]
+
     def before(self, states: Tensor, first: Tensor) -> Tensor:
         """Return what a state was before every step, from what it was after, (T, B, H)."""
         op, begin = states.op, first.unsqueeze(0)
@@ -73,12 +83,13 @@ def directions(at: Site, states: int) -> list[Direction]:
     known = (*x.shape[:2], units(at)) if x.shape else (None,) * 3
     y = requested(at, 0, x.dtype, (known[0], count, *known[1:]))
     nothing: list[Tensor | None] = [None] * count
-    biases = parted(at.input(B), count) if at.has(B) else nothing
+    biases = parted(_ranked(at.input(B), 2), count) if at.has(B) else nothing
     first = [parted(_first(at, i, x, count), count) for i in range(states)]
-    arrived = nothing if at.dy[0] is None else [*parted(at.dy[0], count, axis=1)]
+    arrived = nothing if at.dy[0] is None else [*parted(_ranked(at.dy[0], 4), count, axis=1)]
     last = [parted(_last(at, i, x, count), count) for i in range(states)]
     pairs = [None if b is None else _halves(b) for b in biases]
-    w, r, ys = parted(at.input(W), count), parted(at.input(R), count), parted(y, count, axis=1)
+    w, r = (parted(_ranked(at.input(i), 3), count) for i in (W, R))
+    ys = parted(y, count, axis=1)
     return [
         Direction(
             ways[i], x, w[i], r[i], pairs[i], ys[i],
@@ -90,8 +101,7 @@ def directions(at: Site, states: int) -> list[Direction]:
 
 def sequence(at: Site) -> Tensor:
     """Return the input, which has three axes even if nothing is known of it."""
-    x = at.input(X)
-    return x if x.shape is not None else at.op.typed(x.value, x.dtype, (None,) * 3)
+    return _ranked(at.input(X), 3)
 
 
 def units(at: Site) -> Dim:
@@ -144,7 +154,7 @@ def _halves(bias: Tensor) -> tuple[Tensor, Tensor]:
 def _first(at: Site, index: int, x: Tensor, count: int) -> Tensor:
     """Return a state before the first step, (D, B, H): zeros if it is not given."""
     if at.has(H0 + index):
-        return at.input(H0 + index)
+        return _ranked(at.input(H0 + index), 3)
     op, h = at.op, units(at)
     width = h if isinstance(h, int) else size(at.input(R), -1)
     shape = vector(op, count, size(x, 1), width)
@@ -155,4 +165,9 @@ def _first(at: Site, index: int, x: Tensor, count: int) -> Tensor:
 def _last(at: Site, index: int, x: Tensor, count: int) -> Tensor:
     """Return what arrives at a state after the last step."""
     arrived = at.dy[1 + index] if len(at.dy) > 1 + index else None
-    return arrived or at.op.zeros_like(_first(at, index, x, count))
+    return _ranked(arrived or at.op.zeros_like(_first(at, index, x, count)), 3)
+
+
+def _ranked(x: Tensor, rank: int) -> Tensor:
+    """Note how many axes the standard says a tensor has, if nothing is known of its shape."""
+    return x if x.shape is not None else x.op.typed(x.value, x.dtype, (None,) * rank)

@@ -126,7 +126,9 @@ def _target(node: ir.Node, first: TensorType) -> tuple[Dim, ...] | None:
 
 def _rest(shape: tuple[Dim, ...] | None, dims: list[Dim]) -> Dim:
     """Return the size that a -1 in a Reshape stands for, if it can be told."""
-    left = list(shape or (None,))
+    if shape is None:
+        return None
+    left = list(shape)
     size = 1
     for dim in dims:
         if dim == -1:

@@ -11,14 +11,14 @@ from onnxpress.testing.require import require
 from onnxpress.testing.runtimes import check_probe
 
 if TYPE_CHECKING:
-    from onnxpress.contract import Importer, Transform
+    from onnxpress.contract import Importer, Objective, Transform
 
 
 def check_plugin(plugin: object) -> Plugins:
     """Load one plugin, and nothing but it, and check all that it offers.
 
     - It keeps the contract; where the host would warn and go on, this raises.
-    - Every step says what it does in its docstring, and every option in its
+    - Every step and objective says what it does in its docstring, and every option in its
       ``Field(description=…)``: that is the help of the command line.
     - Every importer declines what it can't know, every runtime can be probed.
 
@@ -36,7 +36,9 @@ def check_plugin(plugin: object) -> Plugins:
     plugins = Plugins(strict=True)
     _add(plugins, plugin)
     for transform in plugins.transforms.values():
-        _check_help(transform)
+        _check_help("step", transform)
+    for objective in plugins.objectives.values():
+        _check_help("objective", objective)
     for importer in plugins.importers.values():
         _check_accepts(importer)
     for runtime in plugins.runtimes.values():
@@ -56,12 +58,12 @@ def _add(plugins: Plugins, plugin: object) -> None:
         plugins.add(plugin, import_module(plugin))
 
 
-def _check_help(transform: type[Transform]) -> None:
-    require((transform.__doc__ or "").strip(), f"step {transform.name!r} has no docstring")
-    for option, field in transform.model_fields.items():
+def _check_help(word: str, item: type[Transform] | type[Objective]) -> None:
+    require((item.__doc__ or "").strip(), f"{word} {item.name!r} has no docstring")
+    for option, field in item.model_fields.items():
         require(
             field.description,
-            f"option {option!r} of step {transform.name!r} has no Field(description=…)",
+            f"option {option!r} of {word} {item.name!r} has no Field(description=…)",
         )
 
 

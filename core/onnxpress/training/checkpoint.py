@@ -122,6 +122,7 @@ def fingerprint(slots: Iterable[Slot]) -> str:
     """Return a hash of what a fit begins with: names, shapes and elements of all slots."""
     found = hashlib.blake2b(digest_size=12)
     for slot in slots:
-        found.update(f"{slot.given} {slot.initial.dtype} {slot.initial.shape}".encode())
-        found.update(np.ascontiguousarray(slot.initial).reshape(-1).view(np.uint8).data)
+        array = np.ascontiguousarray(slot.initial())
+        found.update(f"{slot.given} {array.dtype} {array.shape}".encode())
+        found.update(array.reshape(-1).view(np.uint8).data)
     return found.hexdigest()

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
-import onnx_ir as ir
-
 from onnxpress.training.optimizers import slot_type
 
 if TYPE_CHECKING:
@@ -21,7 +19,7 @@ def global_norm(gradients: Sequence[Tensor]) -> Tensor:
     It has no axes; half-precision gradients are squared in float32.
     """
     op = gradients[0].op
-    wide = [g.cast(slot_type(g.dtype or ir.DataType.FLOAT)) for g in gradients]
+    wide = [g if g.dtype is None else g.cast(slot_type(g.dtype)) for g in gradients]
     squares = [op("ReduceSumSquare", g, keepdims=0).cast(wide[0].dtype) for g in wide]
     return op("Sqrt", op.add(squares))
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from onnxpress.data.prefetch import prefetched
 from onnxpress.data.sampling import Epochs
-from onnxpress.errors import DataError, OnnxpressError, UsageError
+from onnxpress.errors import DataError, OnnxpressError
 from onnxpress.events import EpochFinished, Event, Trained
 from onnxpress.training.checkpoint import Checkpoint, Position, fingerprint, read_checkpoint
 from onnxpress.training.constraints import Constraint, kept_zeros
@@ -57,7 +57,7 @@ class Fitted:
     best_epoch: int | None = None
 
 
-def fit(
+def fit(  # noqa: PLR0913  # what training needs, each by name
     model: Model,
     data: Data,
     options: Training,
@@ -182,7 +182,8 @@ class _Fit:
             self._maybe_checkpoint()
         losses = {name: total / max(at.batch, 1) for name, total in at.sums.items()}
         score = self._measure()
-        at.history.append({"epoch": at.epoch + 1, **losses, **({} if score is None else {"score": score})})
+        measured = {} if score is None else {"score": score}
+        at.history.append({"epoch": at.epoch + 1, **losses, **measured})
         self.notify(
             EpochFinished(at.epoch, self.options.epochs, losses, score, perf_counter() - started)
         )
@@ -230,11 +231,10 @@ class _Fit:
     def _went_wrong(self, feeds: Feeds, results: Mapping[str, float]) -> OnnxpressError:
         at = self.position
         bad = next(_short(n) if n != NORM else n for n, v in results.items() if not isfinite(v))
-        given = {n: a for n, a in {**self.runner.state_before(), **feeds}.items()}
-        found = first_not_finite(self.step.model, given)
+        found = first_not_finite(self.step.model, {**self.runner.state_before(), **feeds})
         return OnnxpressError(
-            f"training stopped: the {bad} is not finite at update {at.updates + 1} (batch {at.batch} "
-            f"of epoch {at.epoch + 1}); the first tensor that went wrong is {found}; try a smaller "
+            f"training stopped: the {bad} is not finite at update {at.updates + 1} (batch "
+            f"{at.batch} of epoch {at.epoch + 1}); the first tensor that went wrong is {found}; try a smaller "
             "learning rate (lr), clip-norm=1, or look at that batch"
         )
 
@@ -254,7 +254,7 @@ class _Fit:
     @property
     def _results(self) -> list[str]:
         """The stored tensors of the model that a fit changes."""
-        stored = {name for name in self.model.ir.graph.initializers} | set(self.model.parameters)
+        stored = set(self.model.ir.graph.initializers) | set(self.model.parameters)
         return [slot.given for slot in self.step.slots if slot.given in stored]
 
     def _result_name(self, name: str) -> str:

@@ -73,4 +73,6 @@ def _usual(data: Data, outputs: int) -> str:
         return "top-1"
     if data.labelled:
         return "mse"
-    raise UsageError("holdout needs a metric, and the data has no labels; give labels and holdout-metric=…")
+    raise UsageError(
+        "holdout needs a metric, and the data has no labels; give labels and holdout-metric=…"
+    )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import onnx_ir as ir
@@ -11,7 +12,7 @@ from onnx_ir.passes.common import LiftConstantsToInitializersPass
 
 from onnxpress.autodiff.lifting import lift_constants
 from onnxpress.errors import UsageError
-from onnxpress.graph.constants import FLOATS, type_name
+from onnxpress.graph.constants import FLOATS, shape_of, type_name
 
 if TYPE_CHECKING:
     from onnxpress.data.batch import Array
@@ -44,15 +45,34 @@ def lift_parameters(graph: ir.Graph, names: Iterable[str]) -> dict[str, ir.Value
     return {name: _lift(graph, name) for name in names}
 
 
-def start_values(graph: ir.Graph, names: Iterable[str]) -> dict[str, Array]:
-    """Return stored tensors as arrays of their own, half precision as float32."""
-    found: dict[str, Array] = {}
-    for name in names:
-        tensor = graph.initializers[name].const_value
+def starts(graph: ir.Graph, names: Iterable[str]) -> dict[str, Start]:
+    """Return what training begins with for each of some stored tensors."""
+    return {name: Start.of(graph.initializers[name]) for name in names}
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """A stored tensor as training begins with it; half precision is widened to float32."""
+
+    tensor: ir.TensorProtocol
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+
+    @classmethod
+    def of(cls, value: ir.Value) -> Start:
+        """Return that of an initializer."""
+        tensor = value.const_value
         assert tensor is not None  # parameters are stored
-        wide = tensor.dtype.numpy() if tensor.dtype in _WIDE else np.float32
-        found[name] = np.array(tensor.numpy(), wide, order="C")
-    return found
+        wide = tensor.dtype.numpy() if tensor.dtype in _WIDE else np.dtype(np.float32)
+        return cls(tensor, shape_of(tensor), wide)
+
+    def array(self) -> Array:
+        """Return a copy of the elements."""
+        return np.array(self.tensor.numpy(), self.dtype, order="C")
+
+    def zeros(self) -> Array:
+        """Return zeros in its shape."""
+        return np.zeros(self.shape, self.dtype)
 
 
 def _lift(graph: ir.Graph, name: str) -> ir.Value:
@@ -101,7 +121,7 @@ def _store(value: ir.Value, array: Array) -> None:
     value.const_value = _as_stored(value, array)
 
 
-def _as_stored(value: ir.Value, array: Array) -> ir.Tensor:
+def _as_stored(value: ir.Value, array: Array) -> ir.TensorProtocol:
     dtype = value.const_value.dtype if value.const_value is not None else value.dtype
     assert dtype is not None
     return ir.Tensor(array.astype(dtype.numpy()), dtype=dtype, name=value.name)

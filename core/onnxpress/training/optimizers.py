@@ -11,13 +11,15 @@ from abc import abstractmethod
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, ClassVar, Final, TypeAlias, final
 
-import onnx_ir as ir
+import numpy as np
 from pydantic import Field, model_validator
 
 from onnxpress.training.chosen import Chosen, Written, by_name, choose
 
 if TYPE_CHECKING:
     from typing import Self
+
+    import onnx_ir as ir
 
     from onnxpress.autodiff.builder import Builder
     from onnxpress.autodiff.tensor import Tensor
@@ -29,12 +31,14 @@ Beta: TypeAlias = Annotated[float, Field(ge=0, lt=1)]
 
 _DECAY: Final = "what share of a weight, times the learning rate, is taken off"
 _EPSILON: Final = "added to the root, so that nothing is divided by 0"
-_HALVES: Final = frozenset({ir.DataType.FLOAT16, ir.DataType.BFLOAT16})
 
 
 def slot_type(parameter: ir.DataType) -> ir.DataType:
     """Return the element type of the slots of a parameter, in which it is updated as well."""
-    return ir.DataType.FLOAT if parameter in _HALVES else parameter
+    from onnx_ir import DataType
+
+    half = parameter in {DataType.FLOAT16, DataType.BFLOAT16}
+    return DataType.FLOAT if half else parameter
 
 
 class Optimizer(Chosen):
@@ -71,7 +75,8 @@ class Optimizer(Chosen):
         Returns:
             The new parameter, and its new slots.
         """
-        kind = slot_type(parameter.dtype or ir.DataType.FLOAT)
+        assert parameter.dtype is not None  # stored tensors have a type
+        kind = slot_type(parameter.dtype)
         p, g, lr = (x.cast(kind) for x in (parameter, gradient, learning_rate))
         before = {name: slot.cast(kind) for name, slot in state.items()}
         result, after = self.update(op, p, g, lr, before, step)
@@ -122,8 +127,8 @@ class SGD(Optimizer):
         """Return what a gradient adds; the first one is added as a whole."""
         if not self.dampening:
             return g
-        share = op("Where", step <= 1, step * 0 + 1, step * 0 + (1 - self.dampening))
-        return g * share.cast(g.dtype)
+        whole, share = (op.constant(np.float64(n)) for n in (1.0, 1 - self.dampening))
+        return g * op("Where", step <= 1, whole, share).cast(g.dtype)
 
 
 class _Moments(Optimizer):
@@ -144,7 +149,7 @@ class _Moments(Optimizer):
 
     def corrections(self, op: Builder, step: Tensor) -> tuple[Tensor, Tensor]:
         """Return ``1 - β₁ᵗ`` and ``√(1 - β₂ᵗ)`` in float64: near 1, float32 would lose digits."""
-        t = step.cast(ir.DataType.DOUBLE)
+        t = _double(step)
         first, second = (1 - op.constant(beta, t.dtype) ** t for beta in (self.beta1, self.beta2))
         return first, op("Sqrt", second)
 
@@ -157,7 +162,7 @@ class _Moments(Optimizer):
         # m/c₁ / (√v/c₂ + ε) = (c₂/c₁) · m / (√v + ε·c₂): numbers are gathered in one place.
         scale = second / first
         if factor is not None:
-            scale = factor.cast(ir.DataType.DOUBLE) * scale
+            scale = _double(factor) * scale
         root = op("Sqrt", new["square"]) + (second * epsilon).cast(kind)
         return new["mean"] / root * scale.cast(kind)
 
@@ -218,6 +223,12 @@ class LAMB(_Moments):
         new = self.moments(g, state)
         change = self.ratio(op, new, step, None, self.epsilon) + p * self.weight_decay
         return p - change * (lr * _trust(op, p, change)), new
+
+
+def _double(x: Tensor) -> Tensor:
+    from onnx_ir import DataType
+
+    return x.cast(DataType.DOUBLE)
 
 
 def _trust(op: Builder, p: Tensor, change: Tensor) -> Tensor:

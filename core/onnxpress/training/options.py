@@ -6,7 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_serializer, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    field_serializer,
+    model_validator,
+)
 
 from onnxpress.contract import Objective
 from onnxpress.data.augment import Augmentations
@@ -49,8 +56,8 @@ class Training(BaseModel):
     )
     objective: Annotated[Sequence[Any], BeforeValidator(_as_list)] = Field(
         default=(),
-        description="what to minimise, summed: cross-entropy, mean-squared-error, l2:weight=1e-4 …; "
-        "by default what fits the labels",
+        description="what to minimise, summed: cross-entropy, mean-squared-error, "
+        "l2:weight=1e-4 …; by default what fits the labels",
     )
     clip_norm: float | None = Field(
         default=None, gt=0, description="largest norm of the gradient over all weights"

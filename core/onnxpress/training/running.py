@@ -3,18 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from onnxpress.errors import ModelError
+from onnxpress.graph.model import Model
 from onnxpress.session import CPU, open_session, said
+from onnxpress.training.blocked import to_blocked
 from onnxpress.training.step import LOSS, NORM, Step
 
 if TYPE_CHECKING:
     import onnxruntime as ort
 
     from onnxpress.data.batch import Array, Feeds
+
+
+def _open(model: Model, threads: int, provider: str) -> tuple[ort.InferenceSession, object]:
+    """Load a step; on the CPU with convolutions in the layout of its kernels, if they take it."""
+    if provider == CPU:
+        blocked = Model(model.ir.clone())
+        if to_blocked(blocked.ir):
+            with suppress(ModelError):
+                return open_session(blocked, threads=threads)
+    return open_session(model, threads=threads, provider=provider)
 
 
 class Runner:
@@ -35,7 +48,7 @@ class Runner:
 
     def __init__(self, step: Step, *, threads: int = 0, provider: str = CPU) -> None:
         self._step = step
-        self._session, self._kept = open_session(step.model, threads=threads, provider=provider)
+        self._session, self._kept = _open(step.model, threads, provider)
         self._device = "cpu" if provider == CPU else "cuda"
         self._scalars = [LOSS, *step.losses, NORM]
         self._buffers = [self._allocated(), self._allocated()]
@@ -60,9 +73,7 @@ class Runner:
             raise ModelError(f"ONNX Runtime fails to run the step: {said(error)}") from error
         self._now = 1 - self._now
         results = binding.get_outputs()[: len(self._scalars)]
-        return {
-            n: float(r.numpy()) for n, r in zip(self._scalars, results, strict=True)
-        }
+        return {n: float(r.numpy()) for n, r in zip(self._scalars, results, strict=True)}
 
     def state(self) -> dict[str, Array]:
         """Return a copy of all slots, by the name of their input."""
@@ -88,7 +99,7 @@ class Runner:
         import onnxruntime as ort
 
         return {
-            slot.given: ort.OrtValue.ortvalue_from_numpy(slot.initial.copy(), self._device, 0)
+            slot.given: ort.OrtValue.ortvalue_from_numpy(slot.initial(), self._device, 0)
             for slot in self._step.slots
         }
 

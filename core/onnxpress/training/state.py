@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from onnxpress.data.batch import Array
@@ -14,9 +15,9 @@ class Slot:
     Attributes:
         given: The name of the step's input that takes it.
         result: The name of the step's output that holds what it becomes.
-        initial: What it is before the first step.
+        initial: Makes what it is before the first step; a new array every time.
     """
 
     given: str
     result: str
-    initial: Array
+    initial: Callable[[], Array]

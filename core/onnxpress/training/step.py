@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
-import numpy as np
 import onnx_ir as ir
 from onnx_ir.passes.common import RemoveUnusedNodesPass
 
@@ -20,7 +20,7 @@ from onnxpress.graph.layers import find_layers
 from onnxpress.training.batch_norm import to_training_form
 from onnxpress.training.constraints import Constraint
 from onnxpress.training.goal import LABELS, Goal, LabelGoal
-from onnxpress.training.lift import collect_constants, lift_parameters, start_values
+from onnxpress.training.lift import collect_constants, lift_parameters, starts
 from onnxpress.training.state import Slot
 from onnxpress.training.update import Update
 
@@ -120,13 +120,12 @@ class _Builder:
         anything = [v.name or "" for node in self._graph for v in node.outputs]
         prepare(self._edit.ir, self._walk, anything, plan.parameters)
         self._layers = find_layers(self._edit.ir)
-        self._starts = start_values(self._graph, plan.parameters)
         self._statistics = to_training_form(self._graph) if plan.batch_norm else {}
         if self._statistics:
             annotate(self._edit.ir)
-        running = start_values(self._graph, self._statistics)
-        self._inputs = lift_parameters(self._graph, [*plan.parameters, *self._statistics])
-        self._slots = {name: array for name, array in running.items()}
+        lifted = [*plan.parameters, *self._statistics]
+        self._starts = starts(self._graph, lifted)
+        self._inputs = lift_parameters(self._graph, lifted)
         values = self._values()
         self._outputs = {v.name or "": values[v.name or ""] for v in self._graph.outputs}
         self._op = Builder(self._graph, set(values), prefix="t")
@@ -161,9 +160,7 @@ class _Builder:
         found.update({v.name or "": v for g in graphs for node in g for v in node.outputs})
         return found
 
-    def _add_objectives(
-        self, labels: Array | None
-    ) -> tuple[list[LabelInput], dict[str, Tensor]]:
+    def _add_objectives(self, labels: Array | None) -> tuple[list[LabelInput], dict[str, Tensor]]:
         """Emit every objective's loss; return where labels go in, and the losses by name."""
         inputs: list[LabelInput] = []
         losses: dict[str, Tensor] = {}
@@ -188,10 +185,9 @@ class _Builder:
         read = objective.read_labels(labels, goal, "the first batch")
         name = self._op.name(f"{LABELS} {index}" if index else LABELS)
         dtype = ir.DataType.from_numpy(read.dtype)
-        sizes: list[int | str] = [f"{LABELS}_{axis}" for axis in range(read.ndim)]
-        if compared.shape is not None and read.ndim:
-            batch = compared.shape[0]
-            sizes = [batch if batch is not None else sizes[0], *read.shape[1:]]
+        known = compared.shape if compared.rank == read.ndim else (compared.shape or ())[:1]
+        sizes = [f"{name}_{axis}" if dim is None else dim for axis, dim in enumerate(known or ())]
+        sizes += [f"{name}_{axis}" for axis in range(len(sizes), read.ndim)]
         self._graph.inputs.append(
             ir.Value(name=name, shape=ir.Shape(sizes), type=ir.TensorType(dtype))
         )
@@ -212,20 +208,20 @@ class _Builder:
         self._publish(emitted.norm, NORM)
         slots = []
         for name, result in emitted.parameters.items():
-            slots.append(self._slot(name, result, self._starts[name]))
-        for given, (result, initial) in emitted.state.items():
-            slots.append(self._slot(given, result, initial(self._starts)))
+            slots.append(self._slot(name, result, self._starts[name].array))
+        for given, (result, owner, initial) in emitted.state.items():
+            slots.append(self._slot(given, result, partial(initial, self._starts[owner])))
         return slots
 
     def _keep_statistics(self) -> list[Slot]:
         """Carry the running statistics of batch normalisations."""
         return [
-            self._slot(name, self._op.tensor(value), self._slots[name])
+            self._slot(name, self._op.tensor(value), self._starts[name].array)
             for name, value in self._statistics.items()
         ]
 
-    def _slot(self, given: str, result: Tensor, initial: Array) -> Slot:
-        return Slot(given, self._publish(result, f"next {given}"), np.ascontiguousarray(initial))
+    def _slot(self, given: str, result: Tensor, initial: Callable[[], Array]) -> Slot:
+        return Slot(given, self._publish(result, f"next {given}"), initial)
 
     def _publish(self, tensor: Tensor, wished: str) -> str:
         """Make a tensor an output under a name of its own."""

@@ -47,5 +47,7 @@ def _why(model: Model) -> str:
     if model.layers:
         return "no layer that was chosen stores floating-point weights"
     if any(value.is_initializer() for value in model.ir.graph.inputs):
-        return "all stored weights are also inputs, which callers may override; freeze=true drops that"
+        return (
+            "all stored weights are also inputs, which callers may override; freeze=true drops that"
+        )
     return "the model has no layers with weights"

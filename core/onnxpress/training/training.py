@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from onnxpress.training.fit import Fitted, fit
 from onnxpress.training.goals import open_objectives
@@ -62,7 +62,7 @@ def train(
 
 def _report(job: Job, fitted: Fitted, options: Training) -> None:
     first, last = fitted.history[0], fitted.history[-1]
-    details = {"epochs": len(fitted.history), "tensors": len(fitted.trained)}
+    details: dict[str, Any] = {"epochs": len(fitted.history), "tensors": len(fitted.trained)}
     for name in first:
         if name != "epoch":
             details[f"{name} at first"], details[name] = first[name], last[name]

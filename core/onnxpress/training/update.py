@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
-import numpy as np
 import onnx_ir as ir
 
 from onnxpress.autodiff.builder import Builder
 from onnxpress.autodiff.tensor import Tensor
 from onnxpress.training.clipping import clip_by_norm, clip_by_value, global_norm
+from onnxpress.training.lift import Start
 
 if TYPE_CHECKING:
     from onnxpress.data.batch import Array
@@ -22,8 +22,8 @@ RATE: Final = "learning rate"
 COUNT: Final = "number of the update"
 APPLY: Final = "whether to update"
 
-Initial = Callable[[Mapping[str, "Array"]], "Array"]
-"""What a piece of state is before the first step, from the parameters as they are then."""
+Initial: TypeAlias = "Callable[[Start], Array]"
+"""Makes what a piece of state is before the first step, from how its parameter starts."""
 
 
 @dataclass
@@ -34,12 +34,12 @@ class Emitted:
         norm: The norm of the gradient over all parameters, before clipping.
         parameters: What each parameter becomes, by name.
         state: What is remembered besides, by the name of the input that gives it back: what
-            it becomes, and what it is at first.
+            it becomes, whose it is, and what it is at first.
     """
 
     norm: Tensor
     parameters: dict[str, Tensor] = field(default_factory=dict)
-    state: dict[str, tuple[Tensor, Initial]] = field(default_factory=dict)
+    state: dict[str, tuple[Tensor, str, Initial]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ class Update:
             emitted.parameters[name] = _if(apply, new, parameters[name])
             for slot, tensor in remembered.items():
                 kept = _if(apply, tensor, state[slot])
-                emitted.state[_called(slot, name)] = kept, _zeros(name)
+                emitted.state[_called(slot, name)] = kept, name, Start.zeros
         self._add_averages(op, emitted, apply)
         return emitted
 
@@ -102,7 +102,7 @@ class Update:
             before = _state_input(op, _called("accumulated", name), gradient)
             whole = before + gradient * (1 / self.accumulate)
             emptied = op("Where", apply, op.zeros_like(whole), whole)
-            emitted.state[before.name] = emptied, _zeros(name)
+            emitted.state[before.name] = emptied, name, Start.zeros
             result[name] = whole
         return result
 
@@ -126,7 +126,7 @@ class Update:
         for name, parameter in emitted.parameters.items():
             before = _state_input(op, averaged_name(name), parameter)
             after = before * self.average + parameter * (1 - self.average)
-            emitted.state[before.name] = _if(apply, after, before), _start_of(name)
+            emitted.state[before.name] = _if(apply, after, before), name, Start.array
 
 
 def averaged_name(parameter: str) -> str:
@@ -136,14 +136,6 @@ def averaged_name(parameter: str) -> str:
 
 def _called(slot: str, parameter: str) -> str:
     return f"{slot} of {parameter}"
-
-
-def _zeros(name: str) -> Initial:
-    return lambda starts: np.zeros_like(starts[name])
-
-
-def _start_of(name: str) -> Initial:
-    return lambda starts: starts[name].copy()
 
 
 def _if(apply: Tensor | None, new: Tensor, old: Tensor) -> Tensor:
@@ -157,7 +149,8 @@ def _scalar(op: Builder, name: str, dtype: ir.DataType) -> Tensor:
 
 
 def _state_input(op: Builder, name: str, like: Tensor) -> Tensor:
-    assert like.dtype is not None and like.fixed is not None  # a parameter's are known
+    assert like.dtype is not None
+    assert like.fixed is not None  # a parameter's type is known
     kind = ir.TensorType(like.dtype)
     value = ir.Value(name=op.name(name), shape=ir.Shape(like.fixed), type=kind)
     op.graph.inputs.append(value)

@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import BeforeValidator, Field
 
 from onnxpress.errors import UsageError
-from onnxpress_training.objectives.compared import Compared, average, wide
+from onnxpress_training.objectives.compared import Compared, average, labels_like, wide
 from onnxpress_training.objectives.labels import class_count, read_shares
 
 if TYPE_CHECKING:
@@ -45,9 +45,7 @@ class BinaryCrossEntropy(Compared):
     def build(self, goal: Goal) -> Tensor:
         """``(1-y)·x + (1 + (p-1)·y) · log(1 + exp(-x))``; softplus does not overflow."""
         x = wide(goal.logits(self.output, _SIGMOID))
-        y = goal.need_labels(self.name).cast(x.dtype)
-        if y.rank is None or y.rank != x.rank:
-            y = y.reshape_like(x)
+        y = labels_like(x, goal.need_labels(self.name))
         no = x.op("Softplus", -x)
         if self.pos_weight:
             self._check(x)

@@ -34,6 +34,19 @@ def wide(tensor: Tensor) -> Tensor:
     return tensor.cast(DataType.FLOAT) if half else tensor
 
 
+def labels_like(x: Tensor, labels: Tensor) -> Tensor:
+    """Return labels in the type and shape of what they are compared with.
+
+    `Objective.read_labels` has made their shapes the same, so nothing is broadcast.
+    """
+    same = labels.rank is not None and labels.rank == x.rank
+    if not same:
+        return labels.cast(x.dtype).reshape_like(x)
+    # Through a node of its own, so that the input itself stays as it was declared.
+    y = x.op("Identity", labels) if labels.dtype == x.dtype else labels.cast(x.dtype)
+    return x.op.typed(y.value, y.dtype, x.shape)
+
+
 def total(tensor: Tensor) -> Tensor:
     """Return the sum of all elements, without axes."""
     return tensor.sum(keepdims=False)

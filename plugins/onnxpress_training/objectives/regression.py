@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, ClassVar, final
 
 from pydantic import Field
 
-from onnxpress_training.objectives.compared import Compared, average, wide
+from onnxpress_training.objectives.compared import Compared, average, labels_like, wide
 from onnxpress_training.objectives.labels import read_values
 
 if TYPE_CHECKING:
@@ -26,9 +26,7 @@ class _Values(Compared):
     def pair(self, goal: Goal) -> tuple[Tensor, Tensor]:
         """Return the tensor, and the labels in its type and shape."""
         x = wide(goal.tensor(self.output))
-        y = goal.need_labels(self.name).cast(x.dtype)
-        same = y.rank is not None and y.rank == x.rank
-        return x, y if same else y.reshape_like(x)
+        return x, labels_like(x, goal.need_labels(self.name))
 
     def error(self, goal: Goal) -> Tensor:
         """Return the tensor less the labels."""

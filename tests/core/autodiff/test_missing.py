@@ -10,19 +10,19 @@ from onnxpress.autodiff import GRADIENTS, gradient
 from onnxpress.errors import MissingRuleError, ModelError
 from onnxpress.graph.model import Model
 from onnxpress.rules import RuleTable
-from tests.graphs import graph, normal
+from tests.graphs import graph, normal, proto
 
 
 def fused(*names: str) -> Model:
-    """A FusedMatMul of ONNX Runtime between two layers, under the names given to its nodes."""
-    lines = [
-        f"{'[' + name + '] ' if name else ''}h{i + 1} = com.microsoft.FastGelu(h{i})"
-        for i, name in enumerate(names)
-    ]
+    """Layers with FastGelu of ONNX Runtime between them, in nodes of the names given."""
+    lines = [f"h{i + 1} = com.microsoft.FastGelu(h{i})" for i in range(len(names))]
     text = "\n".join(["h0 = MatMul(x, before)", *lines, f"y = MatMul(h{len(names)}, after)"])
-    return graph(
+    made = proto(
         f"g (float[N,4] x) => (float[N,2] y) {{ {text} }}", before=normal(4, 4), after=normal(4, 2)
     )
+    for node, name in zip(made.graph.node[1:], names, strict=False):
+        node.name = name
+    return Model.from_proto(made)
 
 
 def message(model: Model, *wrt: str) -> str:

@@ -20,6 +20,10 @@ def numbered(*sizes: int) -> Iterator[Batch]:
         start += size
 
 
+def joined(batches: list[list[int]]) -> list[int]:
+    return [number for batch in batches for number in batch]
+
+
 def mixed(sizes: list[int], size: int, buffer: int | None, seed: int = 0) -> list[list[int]]:
     rng = np.random.default_rng(seed)
     batches = list(mix_samples(numbered(*sizes), size, buffer, rng, "stream"))
@@ -36,17 +40,17 @@ def test_all_samples_come_once_in_batches_of_the_size_wanted(
 ) -> None:
     batches = mixed(sizes, 16, buffer)
     assert [len(batch) for batch in batches] == [16] * 6 + [4]
-    assert sorted(sum(batches, [])) == list(range(100))
+    assert sorted(joined(batches)) == list(range(100))
 
 
 def test_a_sample_comes_no_earlier_than_the_buffer_allows() -> None:
-    order = sum(mixed([10] * 30, 10, 50), [])
+    order = joined(mixed([10] * 30, 10, 50))
     assert all(sample < place // 10 * 10 + 10 + 50 for place, sample in enumerate(order))
     assert np.mean(np.abs(np.arange(300) - order)) > 20  # and it is well mixed within
 
 
 def test_a_buffer_for_everything_gives_a_whole_permutation() -> None:
-    order = np.array(sum(mixed([10] * 30, 10, None), []))
+    order = np.array(joined(mixed([10] * 30, 10, None)))
     assert abs(np.corrcoef(np.arange(300), order)[0, 1]) < 0.2
 
 

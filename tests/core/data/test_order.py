@@ -50,7 +50,8 @@ def test_the_odd_sample_does_not_always_go_to_the_same_class() -> None:
 )
 def test_classes_are_read_from_indices_and_rows(labels: Any, classes: list[int]) -> None:
     found = class_of_each(labels, "a.npz")
-    assert (found.tolist(), found.dtype) == (classes, np.int64)
+    assert found.tolist() == classes
+    assert found.dtype == np.int64
 
 
 @pytest.mark.parametrize("labels", [np.zeros(3), np.zeros((3, 1)), np.zeros((3, 2, 2), int)])

@@ -185,7 +185,10 @@ def test_a_model_of_fixed_batch_gets_full_batches_only() -> None:
 
 def test_runs_of_a_model_without_batch_axis_are_shuffled_one_by_one() -> None:
     model = taking("float[T] x", "int64 rate")
-    runs = {"x": np.arange(20, dtype=np.float32).reshape(10, 2), "rate": np.arange(10)}
+    runs: dict[str, Any] = {
+        "x": np.arange(20, dtype=np.float32).reshape(10, 2),
+        "rate": np.arange(10),
+    }
     batches = list(Epochs(open_data(runs, model)).batches(0))
     assert [b.feeds["x"].tolist() for b in batches] == [
         runs["x"][b.feeds["rate"]].tolist() for b in batches
@@ -219,7 +222,7 @@ def test_classes_come_equally_often(source: str) -> None:
 def test_a_balanced_sample_keeps_its_label() -> None:
     data = open_data((ROWS, CLASSES), MODEL)
     for batch in Epochs(data, balanced=True).batches(0):
-        np.testing.assert_array_equal(batch.labels, CLASSES[batch.feeds["x"][:, 0].astype(int)])  # type: ignore[arg-type]
+        np.testing.assert_array_equal(batch.labels, CLASSES[batch.feeds["x"][:, 0].astype(int)])
 
 
 # Streams.
@@ -239,7 +242,7 @@ def test_batches_of_a_stream_stay_whole_if_none_is_given() -> None:
     order = [int(batch.feeds["ids"][0, 0]) for batch in epochs.batches(0)]
     assert sorted(order) == list(range(20)) != order
     assert epochs.steps is None
-    with pytest.raises(DataError, match="samples of 'ids' have the shape .* pad them"):
+    with pytest.raises(DataError, match=r"samples of 'ids' have the shape .* pad them"):
         list(Epochs(open_data(texts, taking("int64[N, T] ids")), batch=4).batches(0))
 
 
@@ -323,7 +326,7 @@ print(sum(batch.size for batch in Epochs(data, batch=64).batches(0)))
 def test_a_shuffled_epoch_of_a_file_needs_memory_for_a_few_batches(folder: Path) -> None:
     """Where the whole array can't be had, all of its rows can."""
     path = folder / "large.npy"  # a file with holes, which takes no room
-    np.lib.format.open_memmap(path, "w+", np.float32, (20_000, 3000)).flush()  # type: ignore[no-untyped-call]
+    np.lib.format.open_memmap(path, "w+", np.float32, (20_000, 3000)).flush()
 
     def ended(*, load: bool) -> subprocess.CompletedProcess[str]:
         program = _EPOCH.format(path=str(path), load=load, spare=50_000_000)

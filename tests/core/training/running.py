@@ -23,7 +23,8 @@ def session(arrays: Mapping[str, Array], emit: Emit) -> Session:
     op = Builder(graph, set(arrays), prefix="t")
     for name, tensor in emit(op, {n: op.tensor(v) for n, v in values.items()}).items():
         node = ir.Node("", "Identity", [tensor.value], num_outputs=1)
-        node.outputs[0].name, node.outputs[0].dtype = f"new {name}", tensor.dtype
+        assert tensor.dtype is not None
+        node.outputs[0].name, node.outputs[0].type = f"new {name}", ir.TensorType(tensor.dtype)
         node.outputs[0].shape = None if tensor.shape is None else ir.Shape(tensor.shape)
         graph.append(node)
         graph.outputs.append(node.outputs[0])

@@ -83,5 +83,5 @@ def test_what_is_drawn_depends_on_seed_and_name_only() -> None:
 
 
 def test_an_unknown_initializer_gets_the_nearest() -> None:
-    with pytest.raises(UnknownNameError, match="no initializer called 'he'.*known: .*kaiming"):
+    with pytest.raises(UnknownNameError, match=r"no initializer called 'he'.*known: .*kaiming"):
         make_initializer("he")

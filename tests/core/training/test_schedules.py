@@ -50,7 +50,10 @@ LIKE_TORCH: dict[str, Callable[[torch.optim.Optimizer], Any]] = {
     ),
     "cosine:warmup=6,warmup-start=0.25": lambda o: lr_scheduler.SequentialLR(
         o,
-        [lr_scheduler.LinearLR(o, 0.25, total_iters=6), lr_scheduler.CosineAnnealingLR(o, TOTAL - 6)],
+        [
+            lr_scheduler.LinearLR(o, 0.25, total_iters=6),
+            lr_scheduler.CosineAnnealingLR(o, TOTAL - 6),
+        ],
         [6],
     ),
     "step:every=8,warmup=3,warmup-start=0.1": lambda o: lr_scheduler.SequentialLR(

@@ -93,7 +93,7 @@ def test_extreme_scores_are_no_trouble(size: float) -> None:
     x = np.array([[size, -size, 0], [-size, size, 0]], np.float32)
     loss, slope = loss_and_slope(scores("N", 3), objectives.CrossEntropy(), x, np.array([0, 0]))
     assert loss == pytest.approx(size)
-    np.testing.assert_allclose(slope, [[0, 0, 0], [-0.5, 0.5, 0]], atol=1e-6)
+    np.testing.assert_allclose(slope, np.array([[0, 0, 0], [-0.5, 0.5, 0]]), atol=1e-6)
 
 
 def test_where_all_is_ignored_the_loss_is_zero() -> None:
@@ -112,7 +112,7 @@ def test_a_model_that_ends_in_softmax_is_trained_on_its_logits(end: str) -> None
     labels = np.array([1, 2])
     loss, slope = loss_and_slope(model, objectives.CrossEntropy(), x[:, :, None, None], labels)
     t = torch.tensor(x, requires_grad=True)
-    wanted = F.cross_entropy(t, torch.tensor(labels))
+    wanted: Any = F.cross_entropy(t, torch.tensor(labels))
     wanted.backward()
     assert loss == pytest.approx(wanted.item())
     assert t.grad is not None
@@ -176,7 +176,7 @@ def test_in_an_image_the_place_is_named() -> None:
 
 def test_what_does_not_fit_the_model_is_refused() -> None:
     labels = np.zeros(2, int)
-    with pytest.raises(UsageError, match="has one class along axis 1.*binary-cross-entropy"):
+    with pytest.raises(UsageError, match=r"has one class along axis 1.*binary-cross-entropy"):
         with_loss(scores("N", 1), objectives.CrossEntropy(), labels)
     with pytest.raises(UsageError, match="there are 2 class-weights, and 'y' has 3 classes"):
         with_loss(scores("N", 3), objectives.CrossEntropy(class_weights=[1, 2]), labels)

@@ -110,7 +110,7 @@ def test_a_file_that_does_not_fit_is_explained(tmp_path: Path) -> None:
     path = saved(tmp_path, "l (float[N,3] q) => (float loss) { loss = ReduceMean<keepdims=0>(q) }")
     with pytest.raises(UnknownNameError, match=r"(?s)no tensor called 'q'.*input 'q' of .*loss.on"):
         with_loss(scores("N", 3), OnnxObjective(file=path), labels)
-    with pytest.raises(UnknownNameError, match="no input of .* called 'p'; .*'q'|known: q"):
+    with pytest.raises(UnknownNameError, match=r"no input of .* called 'p'; known: q"):
         with_loss(scores("N", 3), OnnxObjective(file=path, inputs={"p": "y", "q": "y"}), labels)
     path = saved(tmp_path, "l (float[N,3] y) => (float[N,3] loss) { loss = Neg(y) }")
     with pytest.raises(UsageError, match=r"has shape \['N', 3\]; a loss is one number: add a Red"):
@@ -123,5 +123,7 @@ def test_a_file_that_does_not_fit_is_explained(tmp_path: Path) -> None:
         with_loss(scores("N", 3), OnnxObjective(file=path), labels)
     newer = '<ir_version: 10, opset_import: ["": 23]> l (float[N,3] y) => (float l) '
     path = saved(tmp_path, newer + "{ l = ReduceMean <keepdims = 0> (y) }")
-    with pytest.raises(UsageError, match="made for opset 23 of ai.onnx, and the model .* opset 21"):
+    with pytest.raises(
+        UsageError, match=r"made for opset 23 of ai.onnx, and the model .* opset 21"
+    ):
         with_loss(scores("N", 3), OnnxObjective(file=path), labels)

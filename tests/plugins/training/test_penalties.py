@@ -17,7 +17,7 @@ from onnxpress_training import objectives
 from tests.graphs import graph, normal
 from tests.plugins.training.building import LOSS, with_loss
 
-TENSORS = {
+TENSORS: dict[str, Array] = {
     "w1": normal(4, 3, 3, 3), "b1": normal(4, seed=1), "s": normal(4, seed=2),
     "b": normal(4, seed=3), "m": np.zeros(4), "v": np.ones(4),
     "w2": normal(4, 2, 2, 2, seed=4), "w3": normal(5, 4, seed=5),

@@ -91,7 +91,7 @@ def _inside(gate: Tensor) -> Tensor:
 
 @slope("Swish")
 def _swish(x: Tensor, y: Tensor, at: Site) -> Tensor:
-    """``y = x · s`` with ``s = σ(αx)``: ``s + αy(1 - s)``."""
+    """``y = x · s`` with ``s = sigmoid(a x)``: ``s + a y (1 - s)``."""
     alpha = at.number("alpha", 1.0)
     s = x.op("Sigmoid", x if alpha == 1 else x * alpha)
     return s + y * (1 - s) * alpha
@@ -99,7 +99,7 @@ def _swish(x: Tensor, y: Tensor, at: Site) -> Tensor:
 
 @slope("Mish")
 def _mish(x: Tensor, _y: Tensor, _at: Site) -> Tensor:
-    """``y = x · t`` with ``t = tanh(softplus(x))``: ``t + x(1 - t²)σ(x)``."""
+    """``y = x · t`` with ``t = tanh(softplus(x))``: ``t + x (1 - t²) sigmoid(x)``."""
     t = x.op("Tanh", x.op("Softplus", x))
     return t + x * (1 - t * t) * x.op("Sigmoid", x)
 

@@ -82,7 +82,7 @@ def transposed_conv(dy: Tensor, w: Tensor, window: Window, group: int, size: Siz
     full = w.op(
         "ConvTranspose", dy, w, strides=window.strides, dilations=window.dilations, group=group
     )
-    return resized(full, window.begin, size, window.axes)
+    return resized(full, window.begin, size)
 
 
 def _turned(w: Tensor, dy: Tensor, window: Window, group: int, pads: tuple[int, ...]) -> Tensor:

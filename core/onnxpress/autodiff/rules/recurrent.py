@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from onnxpress.autodiff.directions import B, C0, H0, LENGTHS, P, R, W, X, Direction, directions
+from onnxpress.autodiff.directions import C0, H0, LENGTHS, B, Direction, P, R, W, X, directions
 from onnxpress.autodiff.site import Site
 from onnxpress.autodiff.sizes import size, to_shape
 from onnxpress.autodiff.table import Gradients
@@ -30,7 +30,7 @@ class Slopes:
     r: Tensor | None = None
 
 
-Back: TypeAlias = Callable[[Site, Direction], Slopes]
+Back: TypeAlias = Callable[[Direction], Slopes]
 
 
 def differentiate(at: Site, back: Back, states: int) -> Gradients:
@@ -41,7 +41,7 @@ def differentiate(at: Site, back: Back, states: int) -> Gradients:
         back: Goes back through the steps of one direction.
         states: How many states the node has.
     """
-    parts = [_of_inputs(d, back(at, d)) for d in directions(at, states)]
+    parts = [_of_inputs(d, back(d)) for d in directions(at, states)]
     found: list[Tensor | None] = [None] * len(at.x)
     for index in parts[0]:
         if at.needs(index):
@@ -50,13 +50,13 @@ def differentiate(at: Site, back: Back, states: int) -> Gradients:
     return found
 
 
-def usual(at: Site, activations: Sequence[str]) -> bool:
-    """Say whether a node computes what everybody's does, with these activations."""
-    count = 2 if at.text("direction", "forward") == "bidirectional" else 1
+def is_usual(at: Site, activations: Sequence[str]) -> bool:
+    """Say whether a node applies these activations in all directions, and has nothing special."""
     given = at.node.attributes.get("activations")
-    names = [name.lower() for name in given.as_strings()] if given else [*activations] * count
-    odd = at.has(LENGTHS) or at.has(P) or at.integer("input_forget")
-    return not odd and "clip" not in at.node.attributes and names == [*activations] * count
+    names = [name.lower() for name in given.as_strings()] if given else None
+    wanted = [name.lower() for name in activations]
+    special = at.has(LENGTHS) or at.has(P) or at.integer("input_forget") or at.number("clip", 0)
+    return not special and names in (wanted, wanted * 2, None)
 
 
 def over_steps(left: Tensor, right: Tensor) -> Tensor:

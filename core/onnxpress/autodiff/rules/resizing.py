@@ -38,6 +38,8 @@ def _resize(at: Site) -> Tensor:
             f"the gradient of Resize {at.node.name!r} needs the number of axes of "
             f"{x.name!r}, which is unknown; run shape inference, or give it a type"
         )
+    if dx.rank is None:  # the sizes are computed in the graph
+        dx = at.op.typed(dx.value, dx.dtype, (None,) * x.rank)
     axes = [axis % x.rank for axis in at.ints("axes") or range(x.rank)]
     repeats = {a: _repeats(at, i, a) for i, a in enumerate(axes)}
     dx = _summed(at, dx, {a: n for a, n in repeats.items() if n is not None and n > 1})

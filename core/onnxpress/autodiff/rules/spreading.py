@@ -46,7 +46,7 @@ def _repeated(d: Tensor, x: Tensor, window: Window) -> Tensor:
         have = tuple(n * s for n, s in zip(count, window.strides, strict=True))
         if have == size:
             return full
-    return resized(full, window.begin, size, window.axes)
+    return resized(full, window.begin, size)
 
 
 def _pooled(d: Tensor, window: Window, pads: tuple[int, ...]) -> Tensor:

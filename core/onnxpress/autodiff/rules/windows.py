@@ -92,9 +92,8 @@ class Window:
         op = x.op
         if self.pads is not None and not any(self.pads):
             return x
-        pads = op.concat([tensor_of(op, self.begin), tensor_of(op, self.end)])
         value = None if filling is None else op.constant(filling, x.dtype)
-        found = op("Pad", x, pads, value, op.ints(*self.axes))
+        found = op("Pad", x, full_pads(op, self.begin, self.end), value)
         return op.typed(found.value, x.dtype, self._padded_shape(x))
 
     def _padded_shape(self, x: Tensor) -> tuple[Dim, ...] | None:
@@ -263,15 +262,19 @@ def tensor_of(op: Builder, sizes: Sizes) -> Tensor:
     return sizes if isinstance(sizes, Tensor) else op.ints(*sizes)
 
 
-def resized(
-    x: Tensor, before: Sizes, sizes: Sizes, axes: Sequence[int], now: Sizes | None = None
-) -> Tensor:
-    """Drop what comes `before` along some axes, then cut or fill with zeros up to `sizes`."""
+def full_pads(op: Builder, begin: Sizes, end: Sizes) -> Tensor:
+    """Return the pads of all axes, of which the first two have none."""
+    if isinstance(begin, Tensor) or isinstance(end, Tensor):
+        none = op.ints(0, 0)
+        return op.concat([none, tensor_of(op, begin), none, tensor_of(op, end)])
+    return op.ints(0, 0, *begin, 0, 0, *end)
+
+
+def resized(x: Tensor, before: Sizes, sizes: Sizes) -> Tensor:
+    """Drop what comes `before` along the spatial axes, then cut or fill with zeros to `sizes`."""
     op = x.op
-    have = op("Shape", x, start=2) if now is None else tensor_of(op, now)
-    begin = tensor_of(op, before)
-    pads = op.concat([-begin, tensor_of(op, sizes) + begin - have])
-    return op("Pad", x, pads, None, op.ints(*axes))
+    begin, have = tensor_of(op, before), op("Shape", x, start=2)
+    return op("Pad", x, full_pads(op, -begin, tensor_of(op, sizes) + begin - have))
 
 
 def shaped_like(x: Tensor, like: Tensor) -> Tensor:

@@ -30,7 +30,7 @@ def recurrence(n: torch.Tensor, *args: torch.Tensor) -> list[torch.Tensor]:
 for count in (3, 1, 0):
     for of in (0, 1, 2) if count else (0, 1):
         case(
-            "Loop", np.array(count), np.array(True),
+            "Loop", np.array(count), np.array(1, bool),
             normal(3), normal(3, seed=1), normal(3, seed=2),
             body=RECURRENCE, captured=1, outputs=3, of=of, note=f"{count} times, output {of}",
             torch=lambda n, _, s, t, w, of=of: recurrence(n, s, t, w)[of],
@@ -50,7 +50,7 @@ case(
 )  # fmt: skip
 # Ends by its condition, whatever the trip count; `limit` is no float that a gradient goes to.
 case(
-    "Loop", None, np.array(True), normal(2) / 4 + 1.5, normal(2, seed=1),
+    "Loop", None, np.array(1, bool), normal(2) / 4 + 1.5, normal(2, seed=1),
     body=parse_graph("""body (int64 i, bool go, float[2] s) => (bool on, float[2] s2, float[2] o) {
         s2 = Mul(s, s)
         o = Mul(s, x3)

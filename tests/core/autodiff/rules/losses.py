@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch.nn import functional as F
+from torch.nn import functional
 
 from onnxpress.data.batch import Array
 from tests.core.autodiff.cases import case, normal, positive
@@ -19,14 +19,14 @@ def labels(*shape: int, ignored: int | None = None) -> Array:
     return result.astype(np.int64)
 
 
-def cross_entropy(x: Any, l: Any, w: Any = None, *, reduction: str, ignored: int = -100) -> Any:
-    return negative(x.log_softmax(1), l, w, reduction=reduction, ignored=ignored)
+def cross_entropy(x: Any, place: Any, w: Any = None, *, reduction: str, ignored: int = -100) -> Any:
+    return negative(x.log_softmax(1), place, w, reduction=reduction, ignored=ignored)
 
 
-def negative(x: Any, l: Any, w: Any = None, *, reduction: str, ignored: int = -100) -> Any:
+def negative(x: Any, place: Any, w: Any = None, *, reduction: str, ignored: int = -100) -> Any:
     """By hand: PyTorch's own is no function of the weights."""
-    counts = l != ignored
-    place = torch.where(counts, l, 0)
+    counts = place != ignored
+    place = torch.where(counts, place, 0)
     weights = counts * (1 if w is None else w[place])
     losses = -x.gather(1, place[:, None])[:, 0] * weights
     if reduction == "mean":
@@ -54,5 +54,5 @@ case("SoftmaxCrossEntropyLoss", normal(2, 4, 3), labels(2, 3), outputs=2, of=1,
      torch=lambda x, _: x.log_softmax(1), note="log_prob")  # fmt: skip
 case("SoftmaxCrossEntropyLoss", normal(2, 4, 3), labels(2, 3), positive(4), outputs=2,
      torch=partial(cross_entropy, reduction="mean"), note="with log_prob")  # fmt: skip
-case("SoftmaxCrossEntropyLoss", normal(3, 4) * 50, labels(3), torch=F.cross_entropy,
+case("SoftmaxCrossEntropyLoss", normal(3, 4) * 50, labels(3), torch=functional.cross_entropy,
      note="far out", differences=False, smooth=False)  # fmt: skip

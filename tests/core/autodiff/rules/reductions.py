@@ -10,80 +10,82 @@ import torch
 from onnxpress.data.batch import Array
 from tests.core.autodiff.cases import case, normal, positive, spread
 
+Reduction = Callable[[Any, tuple[int, ...]], Any]
+"""From a tensor and axes, of which there may be none, to what is left, axes of size 1 kept."""
+
 
 def ints(*numbers: int) -> Array:
     return np.array(numbers, np.int64)
 
 
-def prod(x: Any, dim: tuple[int, ...], keepdim: bool) -> Any:
-    for axis in sorted((d % x.ndim for d in dim), reverse=True):
-        x = x.prod(axis, keepdim=keepdim)
+def total(x: Any, axes: tuple[int, ...]) -> Any:
+    # For PyTorch, no axes are all of them.
+    return x.sum(axes, keepdim=True) if axes else x
+
+
+def mean(x: Any, axes: tuple[int, ...]) -> Any:
+    return x.mean(axes, keepdim=True) if axes else x
+
+
+def product(x: Any, axes: tuple[int, ...]) -> Any:
+    for axis in axes:
+        x = x.prod(axis, keepdim=True)
     return x
 
 
-def mean(x: Any, dim: tuple[int, ...], keepdim: bool) -> Any:
-    return x.mean(dim, keepdim) if dim else x
+def norm(x: Any, axes: tuple[int, ...]) -> Any:
+    return torch.linalg.vector_norm(x, 2, axes, keepdim=True) if axes else x.abs()
 
 
-FUNCTIONS: dict[str, tuple[Callable[..., Array], Callable[..., Any]]] = {
-    "ReduceSum": (normal, lambda x, dim, keepdim: x.sum(dim, keepdim) if dim else x),
+FUNCTIONS: dict[str, tuple[Callable[..., Array], Reduction]] = {
+    "ReduceSum": (normal, total),
     "ReduceMean": (normal, mean),
-    "ReduceMax": (spread, torch.amax),
-    "ReduceMin": (spread, torch.amin),
-    "ReduceProd": (positive, prod),
-    "ReduceL1": (spread, lambda x, dim, keepdim: x.abs().sum(dim, keepdim) if dim else x.abs()),
-    "ReduceL2": (
-        normal,
-        lambda x, dim, keepdim: torch.linalg.vector_norm(x, 2, dim, keepdim) if dim else x.abs(),
-    ),
-    "ReduceLogSum": (
-        positive,
-        lambda x, dim, keepdim: (x.sum(dim, keepdim) if dim else x).log(),
-    ),
-    "ReduceLogSumExp": (
-        normal,
-        lambda x, dim, keepdim: torch.logsumexp(x, dim, keepdim) if dim else x,
-    ),
-    "ReduceSumSquare": (
-        normal,
-        lambda x, dim, keepdim: x.square().sum(dim, keepdim) if dim else x.square(),
-    ),
+    "ReduceMax": (spread, lambda x, axes: x.amax(axes, keepdim=True) if axes else x),
+    "ReduceMin": (spread, lambda x, axes: x.amin(axes, keepdim=True) if axes else x),
+    "ReduceProd": (positive, product),
+    "ReduceL1": (spread, lambda x, axes: total(x.abs(), axes)),
+    "ReduceL2": (normal, norm),
+    "ReduceLogSum": (positive, lambda x, axes: total(x, axes).log()),
+    "ReduceLogSumExp": (normal, lambda x, axes: total(x.exp(), axes).log()),
+    "ReduceSumSquare": (normal, lambda x, axes: total(x.square(), axes)),
 }
 
-for op, (make, function) in FUNCTIONS.items():
-    several, x = op not in {"ReduceMax", "ReduceMin"}, make(2, 3, 4)
-    everything = (0, 1, 2)
-    none: Any = () if several else None
-    for keep in (1, 0):
-        of = partial(case, op, x, keepdims=keep)
-        by = {
-            axes: (lambda x, *_, f=function, axes=axes, keep=keep: f(x, axes, bool(keep)))
-            for axes in ((-1,), (0, -2), everything)
-        }
-        of(ints(-1), torch=by[(-1,)], note=f"keepdims={keep}")
-        of(ints(0, -2), torch=by[(0, -2)], note=f"two axes keepdims={keep}")
-        of(torch=by[everything], note=f"all keepdims={keep}")
-        of(ints(), torch=by[everything], note=f"empty axes keepdims={keep}")
-        of(ints(0, -2), torch=by[(0, -2)], stored=(), note=f"computed axes keepdims={keep}")
-    untouched = (lambda x, *_: x) if none is None else (lambda x, *_, f=function: f(x, (), False))
-    case(op, x, ints(), noop_with_empty_axes=1, keepdims=0, torch=untouched, note="over none")
-    case(op, x, noop_with_empty_axes=1, torch=untouched, note="over none, no axes")
-    case(op, x, ints(), noop_with_empty_axes=1, keepdims=0, stored=(), torch=untouched,
-         note="over none, computed")  # fmt: skip
-    case(op, make(1), keepdims=0, torch=lambda x, f=function: f(x, (0,), False), note="one element")
 
-# Where several elements share the extreme, differences see no slope: PyTorch's rule is the law.
+def over(reduce: Reduction, axes: tuple[int, ...], keepdims: int) -> Callable[..., Any]:
+    def function(x: Any, *_: Any) -> Any:
+        y = reduce(x, axes)
+        gone = {axis % x.ndim for axis in axes}
+        kept = [size for axis, size in enumerate(y.shape) if axis not in gone]
+        return y if keepdims else y.reshape(kept)
+
+    return function
+
+
+for op, (make, reduce) in FUNCTIONS.items():
+    x = make(2, 3, 4)
+    everything, two = (0, 1, 2), (0, -2)
+    for keep in (1, 0):
+        of, wanted = partial(case, op, x, keepdims=keep), partial(over, reduce, keepdims=keep)
+        of(ints(-1), torch=wanted((-1,)), note=f"keepdims={keep}")
+        of(ints(*two), torch=wanted(two), note=f"two axes keepdims={keep}")
+        of(torch=wanted(everything), note=f"all keepdims={keep}")
+        of(ints(), torch=wanted(everything), note=f"empty axes keepdims={keep}")
+        of(ints(*two), torch=wanted(two), stored=(), note=f"computed axes keepdims={keep}")
+    none = partial(case, op, x, noop_with_empty_axes=1, torch=over(reduce, (), 1))
+    none(ints(), keepdims=0, note="over none")
+    none(note="over none, no axes")
+    none(ints(), keepdims=0, stored=(), note="over none, computed")
+    case(op, make(1), keepdims=0, torch=over(reduce, (0,), 0), note="one element")
+
+# Where several elements share the extreme, or at 0, PyTorch's choice is ours.
 tied = np.array([[1.0, 3, 3, 2], [0, 0, 0, 0]])
-for op, by_torch in {"ReduceMax": torch.amax, "ReduceMin": torch.amin}.items():
-    case(op, tied, ints(1), differences=False, smooth=False, note="ties",
-         torch=lambda x, *_, f=by_torch: f(x, 1, True))  # fmt: skip
-case("ReduceL1", tied, ints(1), differences=False, smooth=False, note="zeros",
-     torch=lambda x, *_: x.abs().sum(1, True))  # fmt: skip
-case("ReduceL2", tied, ints(1), differences=False, smooth=False, note="zeros",
-     torch=lambda x, *_: torch.linalg.vector_norm(x, 2, 1, True))  # fmt: skip
+for op in ("ReduceMax", "ReduceMin", "ReduceL1", "ReduceL2"):
+    case(op, tied, ints(1), differences=False, smooth=False, note="ties and zeros",
+         torch=over(FUNCTIONS[op][1], (1,), 1))  # fmt: skip
+
 # A product is smooth at zeros too, however many there are.
 zeros = np.array([[2.0, 3.0, 0.0, 5.0], [0.0, 2.0, 0.0, 3.0], [0.0, 0.0, 0.0, 1.0]])
-case("ReduceProd", zeros, ints(1), torch=lambda x, *_: x.prod(1, keepdim=True), note="zeros")
-case("ReduceProd", zeros, ints(-1), keepdims=0, stored=(), torch=lambda x, *_: x.prod(1),
+case("ReduceProd", zeros, ints(1), torch=over(product, (1,), 1), note="zeros")
+case("ReduceProd", zeros, ints(-1), keepdims=0, stored=(), torch=over(product, (1,), 0),
      note="zeros, computed axes")  # fmt: skip
-case("ReduceProd", zeros, torch=lambda x: x.prod().reshape(1, 1), note="zeros, all")
+case("ReduceProd", zeros, torch=over(product, (0, 1), 1), note="zeros, all")

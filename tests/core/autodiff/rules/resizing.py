@@ -15,7 +15,7 @@ COORDINATES = (
 
 
 def scales(*numbers: float) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
-    return np.array(numbers)
+    return np.array(numbers, np.float64)
 
 
 def sizes(*numbers: int) -> np.ndarray[tuple[int, ...], np.dtype[np.int64]]:
@@ -66,7 +66,8 @@ case(
 )  # fmt: skip
 case("Resize", normal(1, 1, 2, 3, 2), None, None, sizes(1, 1, 4, 3, 4), note="3-D, repeated")
 case("Resize", X, None, scales(2.5, 1), wrt=(0,), stored=(), axes=[-1, 2], note="axes, fed")
-case("Resize", X, None, None, sizes(7, 6), axes=[2, 3], mode="cubic", stored=(), note="sizes fed")
+case("Resize", X, None, None, sizes(7, 6), axes=[2, 3], mode="cubic", stored=(), note="sizes fed",
+     dynamic=False)  # ONNX Runtime does not load it without knowing how many sizes there are
 case(
     "Resize", X, None, scales(1, 1, 1.7, 0.6), wrt=(0,), stored=(2,), mode="cubic",
     exclude_outside=1, note="exclude_outside",

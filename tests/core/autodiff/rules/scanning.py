@@ -21,11 +21,12 @@ BODY = parse_graph("""body (float[3] s, float[2] t, float[3] a, float[2] b)
     }""")
 
 
-def scan(
-    s: Any, t: Any, a: Any, b: Any, w: Any, *, axes: Any, back: Any, out_axes: Any, out_back: Any
-) -> list[Any]:
+def scan(ways: dict[str, Any], s: Any, t: Any, a: Any, b: Any, w: Any) -> list[Any]:
     """Run the body, with `a` and `b` read and `o` and `p` written as the attributes say."""
-    streams = [x.unbind(axis)[:: -1 if r else 1] for x, axis, r in zip((a, b), axes, back)]
+    streams = [
+        x.unbind(axis)[:: -1 if r else 1]
+        for x, axis, r in zip((a, b), ways["axes"], ways["back"], strict=True)
+    ]
     written: list[list[Any]] = [[], []]
     for a_t, b_t in zip(*streams, strict=True):
         before, s = s, torch.tanh(s * a_t * w)
@@ -34,7 +35,7 @@ def scan(
         t = t + b_t * before.sum()
     stacked = [
         torch.stack(o[:: -1 if r else 1], axis)
-        for o, axis, r in zip(written, out_axes, out_back, strict=True)
+        for o, axis, r in zip(written, ways["out_axes"], ways["out_back"], strict=True)
     ]
     return [s, t, *stacked]
 
@@ -48,7 +49,7 @@ for (kind, ways), of in product({"plain": PLAIN, "other axes": OTHER}.items(), r
         normal(4, 2) if ways is PLAIN else normal(2, 4),
         normal(3, seed=1),
         body=BODY, num_scan_inputs=2, captured=1, outputs=4, of=of, note=f"{kind}, output {of}",
-        torch=lambda *x, ways=ways, of=of: scan(*x, **ways)[of],
+        torch=lambda *x, ways=ways, of=of: scan(ways, *x)[of],
         **{} if ways is PLAIN else {
             "scan_input_axes": OTHER["axes"], "scan_input_directions": OTHER["back"],
             "scan_output_axes": OTHER["out_axes"], "scan_output_directions": OTHER["out_back"],

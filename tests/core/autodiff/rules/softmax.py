@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
-from torch.nn import functional as F
+from torch.nn import functional
 
 from tests.core.autodiff.cases import case, normal, spread
 
@@ -17,10 +19,17 @@ case("Softmax", np.array([[1.0, -np.inf, 2.0]]), torch=lambda x: x.softmax(-1),
 case("Hardmax", spread(2, 3), smooth=False, torch=lambda x: x * 0)
 for p, axis in ((1, -1), (2, -1), (2, 1), (1, 0)):
     case("LpNormalization", spread(2, 3, 4), p=p, axis=axis, note=f"p={p} axis={axis}",
-         torch=lambda x, p=p, axis=axis: F.normalize(x, p, axis))  # fmt: skip
+         torch=lambda x, p=p, axis=axis: functional.normalize(x, p, axis))  # fmt: skip
 case("LpNormalization", np.array([[0.0, 0.0], [3.0, 4.0]]), differences=False, smooth=False,
-     torch=lambda x: torch.cat([x[:1] * 0, F.normalize(x[1:], 2, -1)]), note="zero vector")  # fmt: skip
-case("MeanVarianceNormalization", normal(2, 3, 4, 2),
-     torch=lambda x: (x - x.mean((0, 2, 3), True)) / x.std((0, 2, 3), correction=0, keepdim=True))  # fmt: skip
+     note="zero vector",
+     torch=lambda x: torch.cat([x[:1] * 0, functional.normalize(x[1:], 2, -1)]))  # fmt: skip
+
+
+def standard(x: Any, axes: tuple[int, ...]) -> Any:
+    mean = x.mean(axes, keepdim=True)
+    return (x - mean) / x.std(axes, correction=0, keepdim=True)
+
+
+case("MeanVarianceNormalization", normal(2, 3, 4, 2), torch=lambda x: standard(x, (0, 2, 3)))
 case("MeanVarianceNormalization", normal(2, 3, 4), axes=[-1], note="axes",
-     torch=lambda x: (x - x.mean(-1, True)) / x.std(-1, correction=0, keepdim=True))  # fmt: skip
+     torch=lambda x: standard(x, (-1,)))  # fmt: skip

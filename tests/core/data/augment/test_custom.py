@@ -22,7 +22,7 @@ def test_feeds_labels_and_chance_are_handed_over() -> None:
 
     after = applied(mine)
     np.testing.assert_allclose(after.feeds["x"], np.random.default_rng(0).random(), rtol=1e-6)
-    np.testing.assert_array_equal(after.labels, images().labels + 1)  # type: ignore[arg-type, operator]
+    np.testing.assert_array_equal(after.labels, images().labels + 1)  # type: ignore[operator]
 
 
 def test_arrays_may_be_changed_in_place_and_the_batch_stays() -> None:
@@ -34,7 +34,7 @@ def test_arrays_may_be_changed_in_place_and_the_batch_stays() -> None:
     batch = images()
     assert not applied(mine, batch).feeds["x"].any()
     np.testing.assert_array_equal(batch.feeds["x"], images().feeds["x"])
-    np.testing.assert_array_equal(batch.labels, images().labels)  # type: ignore[arg-type]
+    np.testing.assert_array_equal(batch.labels, images().labels)
 
 
 def test_double_arithmetic_is_brought_back_to_the_type_of_the_input() -> None:
@@ -45,15 +45,15 @@ def test_double_arithmetic_is_brought_back_to_the_type_of_the_input() -> None:
 X = np.zeros((8, 3, 6, 7), np.float32)
 WRONG: list[tuple[Any, str]] = [
     (lambda f, _l, _r: f, "returned dict; it must return a tuple of feeds"),
-    (lambda f, l, _r: (f["x"], l), "returned tuple; it must return a tuple of feeds"),
-    (lambda _f, l, _r: ({"y": X}, l), "returned inputs y; the model has x"),
-    (lambda _f, l, _r: ({"x": X[:5]}, l), r"input 'x' is float32\[5, 3, 6, 7\] where float32\[8,"),
-    (lambda _f, l, _r: ({"x": X[0]}, l), r"input 'x' is float32\[3, 6, 7\] where"),
-    (lambda _f, l, _r: ({"x": X * 1j}, l), "input 'x' is complex"),
-    (lambda _f, l, _r: ({"x": X / 0}, l), "input 'x' is NaN at"),
-    (lambda f, l, _r: (f, l[:3]), r"labels are int64\[3\], and the batch has 8 samples"),
+    (lambda f, y, _r: (f["x"], y), "returned tuple; it must return a tuple of feeds"),
+    (lambda _f, y, _r: ({"y": X}, y), "returned inputs y; the model has x"),
+    (lambda _f, y, _r: ({"x": X[:5]}, y), r"input 'x' is float32\[5, 3, 6, 7\] where float32\[8,"),
+    (lambda _f, y, _r: ({"x": X[0]}, y), r"input 'x' is float32\[3, 6, 7\] where"),
+    (lambda _f, y, _r: ({"x": X * 1j}, y), "input 'x' is complex"),
+    (lambda _f, y, _r: ({"x": X / 0}, y), "input 'x' is NaN at"),
+    (lambda f, y, _r: (f, y[:3]), r"labels are int64\[3\], and the batch has 8 samples"),
     (lambda f, _l, _r: (f, None), "labels are None, and the batch has 8 samples"),
-    (lambda f, l, _r: (f["z"], l), "failed: KeyError: 'z'"),
+    (lambda f, y, _r: (f["z"], y), "failed: KeyError: 'z'"),
 ]
 
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Literal, TypeAlias
+
 import numpy as np
 import pytest
 
@@ -7,9 +9,11 @@ from onnxpress.data.augment import Flip
 from onnxpress.data.batch import Batch
 from tests.core.data.augment.batches import changed, images, turned
 
+Axis: TypeAlias = Literal["horizontal", "vertical"]
+
 
 @pytest.mark.parametrize(("axis", "where"), [("horizontal", 3), ("vertical", 2)])
-def test_all_images_are_mirrored(axis: str, where: int) -> None:
+def test_all_images_are_mirrored(axis: Axis, where: int) -> None:
     batch = images()
     flipped = changed(Flip(axis=axis, p=1), batch)
     np.testing.assert_array_equal(flipped, np.flip(batch.feeds["x"], where))
@@ -34,5 +38,5 @@ def test_channel_last_images_are_mirrored_along_the_same_side() -> None:
 def test_labels_stay() -> None:
     batch = images()
     after = Flip(p=1).apply(batch, np.random.default_rng(0))
-    np.testing.assert_array_equal(after.labels, batch.labels)  # type: ignore[arg-type]
+    np.testing.assert_array_equal(after.labels, batch.labels)
     assert Flip(p=1).apply(Batch(batch.feeds), np.random.default_rng(0)).labels is None

@@ -55,7 +55,7 @@ def test_what_is_no_image_is_listed() -> None:
 
 def test_several_images_must_be_told_apart() -> None:
     both = Batch({"left": IMAGE, "right": IMAGE})
-    with pytest.raises(UsageError, match="several inputs hold some: 'left' .* add input=left"):
+    with pytest.raises(UsageError, match=r"several inputs hold some: 'left' .* add input=left"):
         find_images(both, None, None, "flip")
     with pytest.raises(UnknownNameError, match="no input called 'lef'; did you mean 'left'"):
         find_images(both, "lef", None, "flip")

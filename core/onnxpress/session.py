@@ -12,6 +12,7 @@ import numpy as np
 
 from onnxpress.errors import DataError, ModelError, UnknownNameError, suggestion
 from onnxpress.lending import lend
+from onnxpress.ordering import CPU
 
 if TYPE_CHECKING:
     import onnxruntime as ort
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 # ONNX Runtime 1.32 reports home by default; it reads this when it is imported.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
-CPU: Final = "CPUExecutionProvider"
 _SILENT: Final = 4  # what goes wrong comes as an exception
 _LONGEST: Final = 500  # characters
 _NUMPY_NAMES: Final = {"float": "float32", "double": "float64", "string": "object"}
@@ -142,6 +142,16 @@ def said(error: Exception) -> str:
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]} …"
 
 
+def session_options(threads: int = 0) -> ort.SessionOptions:
+    """Return options for a session that says nothing; 0 threads take one per core."""
+    import onnxruntime as ort
+
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.log_severity_level = _SILENT
+    return options
+
+
 def open_session(
     model: Model,
     *,
@@ -170,9 +180,7 @@ def open_session(
     loan = lend(model.ir)
     for name in outputs:
         loan.proto.graph.output.add(name=name)
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.log_severity_level = _SILENT
+    options = session_options(threads)
     if not optimize:
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     kept = loan.apply(options)

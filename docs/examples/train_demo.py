@@ -1,6 +1,6 @@
 """Train the classifier that `onnxpress demo` compresses, and write the demo's files.
 
-    pip install torch==2.13.0 onnx onnxscript onnxruntime numpy
+    pip install onnxpress
     python docs/examples/train_demo.py DATA OUT
 
 DATA is either a .npz file with the arrays x_train, y_train, x_test and y_test
@@ -11,9 +11,10 @@ https://github.com/zalandoresearch/fashion-mnist.  OUT receives
     fashion_mnist_train.npz     the first 512 training images, for calibration
     fashion_mnist_test.npz      the first 1,000 test images, which training never saw
 
-The number of epochs and every other setting were fixed beforehand; the last weights
-count, so the test images choose nothing.  The same seed and kind of processor give
-the same file.  It takes about a quarter of an hour on one core.
+No training framework is involved: the network is written down as an ONNX graph, and
+onnxpress trains it with ONNX Runtime.  The number of epochs and every other setting
+were fixed beforehand; the last weights count, so the test images choose nothing.
+The same seed, number of threads and kind of processor give the same file.
 """
 
 from __future__ import annotations
@@ -21,85 +22,120 @@ from __future__ import annotations
 import argparse
 import gzip
 import io
-import random
-import time
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import onnx
-import onnxruntime
-import torch
-from torch import Tensor, nn
-from torch.nn import functional as F  # noqa: N812 - the name everybody knows
+from onnx import TensorProto, helper, numpy_helper
+
+import onnxpress
+from onnxpress.data import open_data
+from onnxpress.events import EpochFinished, Event
+from onnxpress.graph.fold import fold_affine
+from onnxpress.metrics import evaluate, open_metric
+from onnxpress.session import Session
 
 Images = npt.NDArray[np.uint8]
 
-BATCH = 128
 EPOCHS = 10
 CALIBRATION = 512
 TEST = 1000
+OPSET = 21
 
 
-class Block(nn.Module):
-    """Two convolutions with a residual connection, as in ResNet (He et al. 2015)."""
-
-    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
-        super().__init__()
-        self.conv1 = nn.Conv2d(inputs, outputs, 3, stride, padding=1, bias=False)
-        self.norm1 = nn.BatchNorm2d(outputs)
-        self.conv2 = nn.Conv2d(outputs, outputs, 3, padding=1, bias=False)
-        self.norm2 = nn.BatchNorm2d(outputs)
-        self.shortcut = nn.Conv2d(inputs, outputs, 1, stride, bias=False)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map N × inputs × H × W to N × outputs × H/stride × W/stride."""
-        y = F.relu(self.norm1(self.conv1(x)))
-        return F.relu(self.norm2(self.conv2(y)) + self.shortcut(x))
-
-
-class Classifier(nn.Module):
-    """A small residual network: 28 × 28 grey pixels from 0 to 1, ten class scores."""
+class Network:
+    """Writes an ONNX graph node by node; weights are there for their shapes only."""
 
     def __init__(self) -> None:
-        super().__init__()
-        self.stem = nn.Conv2d(1, 16, 3, padding=1, bias=False)
-        self.norm = nn.BatchNorm2d(16)
-        self.block1 = Block(16, 32, stride=2)
-        self.block2 = Block(32, 64, stride=1)
-        self.block3 = Block(64, 112, stride=2)
-        self.head = nn.Linear(112, 10)
+        self._nodes: list[Any] = []
+        self._weights: list[Any] = []
 
-    def forward(self, image: Tensor) -> Tensor:
-        """Map N × 1 × 28 × 28 to N × 10."""
-        x = F.relu(self.norm(self.stem(image)))
-        x = self.block3(self.block2(self.block1(x)))
-        return self.head(F.avg_pool2d(x, 7).flatten(1))
+    def add(self, op: str, inputs: list[str], name: str, **attributes: Any) -> str:
+        """Add a node, and return the name of its result, which is its own."""
+        self._nodes.append(helper.make_node(op, inputs, [name], name=name, **attributes))
+        return name
+
+    def weight(self, name: str, *shape: int) -> str:
+        """Add a tensor to be trained."""
+        self._weights.append(numpy_helper.from_array(np.zeros(shape, np.float32), name))
+        return name
+
+    def conv(self, x: str, name: str, channels: tuple[int, int], size: int, stride: int = 1) -> str:
+        """Add a convolution without bias, padded so that only the stride shrinks the image."""
+        before, after = channels
+        weight = self.weight(f"{name}.weight", after, before, size, size)
+        around = {"kernel_shape": [size] * 2, "pads": [size // 2] * 4, "strides": [stride] * 2}
+        return self.add("Conv", [x, weight], name, **around)
+
+    def norm(self, x: str, name: str, channels: int) -> str:
+        """Add a batch normalisation."""
+        parts = ("weight", "bias", "running_mean", "running_var")
+        tensors = [self.weight(f"{name}.{part}", channels) for part in parts]
+        return self.add("BatchNormalization", [x, *tensors], name)
+
+    def block(self, x: str, name: str, before: int, after: int, stride: int) -> str:
+        """Add two convolutions with a residual connection, as in ResNet (He et al. 2015)."""
+        y = self.conv(x, f"{name}.conv1", (before, after), 3, stride)
+        y = self.add("Relu", [self.norm(y, f"{name}.norm1", after)], f"{name}.relu1")
+        y = self.conv(y, f"{name}.conv2", (after, after), 3)
+        y = self.norm(y, f"{name}.norm2", after)
+        shortcut = self.conv(x, f"{name}.shortcut", (before, after), 1, stride)
+        return self.add("Relu", [self.add("Add", [y, shortcut], f"{name}.sum")], f"{name}.relu2")
+
+    def model(self, inputs: dict[str, list[str | int]], outputs: dict[str, list[str | int]]) -> Any:
+        """Return the graph as a protobuf; all inputs and outputs are float32."""
+        fed, given = (
+            [helper.make_tensor_value_info(n, TensorProto.FLOAT, s) for n, s in side.items()]
+            for side in (inputs, outputs)
+        )
+        graph = helper.make_graph(self._nodes, "fashion_mnist", fed, given, self._weights)
+        opset = helper.make_opsetid("", OPSET)
+        return helper.make_model(graph, opset_imports=[opset], ir_version=10)
+
+
+def classifier() -> onnxpress.Model:
+    """Return a small residual network: 28 × 28 grey pixels from 0 to 1, ten class scores."""
+    net = Network()
+    x = net.norm(net.conv("image", "stem", (1, 16), 3), "norm", 16)
+    x = net.add("Relu", [x], "relu")
+    x = net.block(x, "block1", 16, 32, stride=2)
+    x = net.block(x, "block2", 32, 64, stride=1)
+    x = net.block(x, "block3", 64, 112, stride=2)
+    x = net.add("Flatten", [net.add("GlobalAveragePool", [x], "pool")], "flat")
+    head = [x, net.weight("head.weight", 10, 112), net.weight("head.bias", 10)]
+    net.add("Gemm", head, "scores", transB=1)
+    proto = net.model({"image": ["batch", 1, 28, 28]}, {"scores": ["batch", 10]})
+    proto.graph.node[-1].name = "head"
+    return onnxpress.Model.from_proto(proto)
 
 
 def main() -> None:
-    """Train, export, write the images, and print the accuracy of the file."""
+    """Train, write the network and the images, and print the accuracy of the file."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("data", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--epochs", type=int, default=EPOCHS)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--limit", type=int, help="train on so many images only, to try it")
     asked = parser.parse_args()
 
     data = read(asked.data)
     x, y, x_test, y_test = (data[k] for k in ("x_train", "y_train", "x_test", "y_test"))
     asked.out.mkdir(parents=True, exist_ok=True)
-    model = train(x, y, asked.epochs, asked.seed)
+    few = slice(asked.limit)
+    model = train(x[few], y[few], asked.epochs, asked.seed, asked.threads)
     path = asked.out / "fashion_mnist_cnn.onnx"
-    export(model, path)
+    folded(model).save(path)
     save_images(asked.out / "fashion_mnist_train.npz", x[:CALIBRATION], y[:CALIBRATION])
     save_images(asked.out / "fashion_mnist_test.npz", x_test[:TEST], y_test[:TEST])
 
-    print(f"parameters: {sum(p.numel() for p in model.parameters()):,}")
-    print(f"top-1 on all {len(x_test):,} test images: {accuracy(path, x_test, y_test):.4f}")
-    print(f"top-1 on the first {TEST:,}: {accuracy(path, x_test[:TEST], y_test[:TEST]):.4f}")
+    model = onnxpress.load(path)
+    print(f"parameters: {model.cost().parameters:,}")
+    print(f"top-1 on all {len(x_test):,} test images: {accuracy(model, x_test, y_test):.4f}")
+    print(f"top-1 on the first {TEST:,}: {accuracy(model, x_test[:TEST], y_test[:TEST]):.4f}")
 
 
 def read(path: Path) -> dict[str, Images]:
@@ -120,62 +156,35 @@ def read_idx(path: Path, header: int) -> Images:
     return np.frombuffer(gzip.decompress(path.read_bytes()), np.uint8, offset=header)
 
 
-def train(x: Images, y: Images, epochs: int, seed: int) -> Classifier:
+def train(x: Images, y: Images, epochs: int, seed: int, threads: int = 1) -> onnxpress.Model:
     """Train with SGD, a one-cycle learning rate and label smoothing, from scratch."""
-    random.seed(seed)
-    torch.manual_seed(seed)
-    torch.use_deterministic_algorithms(mode=True)
-    torch.set_num_threads(1)  # sums do not depend on how many cores there are
-    model = Classifier().to(memory_format=torch.channels_last)  # twice as fast on CPUs
-    optimizer = torch.optim.SGD(
-        model.parameters(), lr=0.1, momentum=0.9, weight_decay=5e-4, nesterov=True
-    )
-    steps = -(-len(x) // BATCH)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 0.2, epochs * steps)
-    for epoch in range(1, epochs + 1):
-        total, start = 0.0, time.perf_counter()
-        for images, labels in batches(x, y):
-            loss = F.cross_entropy(model(images), labels, label_smoothing=0.05)
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            schedule.step()
-            total += loss.item()
-        took = time.perf_counter() - start
-        print(f"epoch {epoch:2}: loss {total / steps:.4f}, {took:.0f} s", flush=True)
-    return model.eval()
+    how = {
+        "epochs": epochs,
+        "batch": 128,
+        "optimizer": "sgd:momentum=0.9,nesterov=true,weight-decay=5e-4",
+        "lr": 0.2,
+        "schedule": "one-cycle",
+        "objective": ["cross-entropy:label-smoothing=0.05"],
+        "augment": ["flip", "crop:padding=2"],
+        "threads": threads,
+    }
+    data = {"image": x, "labels": y, "scale": 1 / 255}
+    steps = [{"use": "train", "train": how}]
+    return onnxpress.compress(classifier(), steps, data=data, seed=seed, notify=tell).model
 
 
-def batches(x: Images, y: Images) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield the training set once, in random order, mirrored and shifted at random."""
-    for chosen in torch.randperm(len(x)).split(BATCH):
-        images = torch.from_numpy(x[chosen.numpy()]).float().div(255)[:, None]
-        mirrored = torch.rand(len(images)) < 0.5
-        images[mirrored] = images[mirrored].flip(-1)
-        down, right = torch.randint(0, 5, (2,)).tolist()
-        images = F.pad(images, (2, 2, 2, 2))[..., down : down + 28, right : right + 28]
-        images = images.contiguous(memory_format=torch.channels_last)
-        yield images, torch.from_numpy(y[chosen.numpy()]).long()
+def tell(event: Event) -> None:
+    """Print what became of an epoch."""
+    if isinstance(event, EpochFinished):
+        loss = event.losses["loss"]
+        print(f"epoch {event.epoch + 1:2}: loss {loss:.4f}, {event.seconds:.0f} s", flush=True)
 
 
-def export(model: nn.Module, path: Path) -> None:
-    """Write the network as one .onnx file with a free batch size."""
-    program = torch.onnx.export(
-        model.to(memory_format=torch.contiguous_format),
-        (torch.zeros(2, 1, 28, 28),),
-        input_names=["image"],
-        output_names=["scores"],
-        dynamic_shapes={"image": {0: torch.export.Dim("batch")}},
-        dynamo=True,
-        verbose=False,
-    )
-    assert program is not None
-    graph = program.model_proto
-    for node in graph.graph.node:
-        del node.metadata_props[:]  # paths of the machine that exported it
-        if node.op_type in {"Conv", "Gemm"}:
-            node.name = node.input[1].removesuffix(".weight")
-    onnx.save(graph, path)
+def folded(model: onnxpress.Model) -> onnxpress.Model:
+    """Return the network with every batch normalisation made part of its convolution."""
+    edit = model.edit()
+    fold_affine(edit)
+    return edit.done()
 
 
 def save_images(path: Path, x: Images, y: Images) -> None:
@@ -187,15 +196,10 @@ def save_images(path: Path, x: Images, y: Images) -> None:
             file.writestr(zipfile.ZipInfo(f"{name}.npy"), buffer.getvalue(), zipfile.ZIP_DEFLATED)
 
 
-def accuracy(path: Path, x: Images, y: Images) -> float:
-    """Return the top-1 accuracy of the .onnx file, run by ONNX Runtime on the CPU."""
-    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    hits = 0
-    for start in range(0, len(x), 500):
-        images = x[start : start + 500, None].astype(np.float32) / np.float32(255)
-        (scores,) = session.run(None, {"image": images})
-        hits += int((scores.argmax(1) == y[start : start + 500]).sum())
-    return hits / len(x)
+def accuracy(model: onnxpress.Model, x: Images, y: Images) -> float:
+    """Return the top-1 accuracy of a model, run by ONNX Runtime on the CPU."""
+    data = open_data({"image": x, "labels": y, "scale": 1 / 255}, model)
+    return evaluate(Session(model).run, data, open_metric("top-1", ["scores"])).value
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ For every plan of augmentation: what a batch takes to make when nothing else run
 a loop that runs the model on every batch waits for the next one, if it makes it itself and
 if a thread makes it ahead; and how long the model takes meanwhile, because the thread takes
 processor time from it.  The model runs forward only, which is about a third of a training
-step.  Medians over all batches; plans and ways take turns, so that drift hits all.
+step.  Medians over all batches; the three ways take turns, so that drift hits all.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ import onnx_ir as ir
 from onnxpress.autodiff.activity import NO_GRADIENT, depends, leads, read_by
 from onnxpress.autodiff.builder import Builder
 from onnxpress.autodiff.missing import missing_rules
+from onnxpress.autodiff.recomputing import Recomputing
 from onnxpress.autodiff.site import Site
 from onnxpress.autodiff.table import GradientRule
 from onnxpress.autodiff.tensor import Tensor
@@ -46,6 +47,7 @@ class Walk:
         nodes: Sequence[ir.Node],
         seeds: Mapping[ir.Value, Tensor],
         wrt: Collection[ir.Value],
+        again: Recomputing | None = None,
     ) -> dict[ir.Value, Tensor]:
         """Add nodes that compute the gradients of `wrt`.
 
@@ -54,6 +56,7 @@ class Walk:
             nodes: What to differentiate, in the order of the graph.
             seeds: The gradients of some values, to begin with.
             wrt: The values whose gradients are wanted.
+            again: What of the forward pass to compute again; None keeps all that is needed.
 
         Returns:
             A gradient for each of `wrt` on which a seed depends.
@@ -69,7 +72,7 @@ class Walk:
             raise missing_rules(missing, nodes, wrt, self)
         terms: dict[ir.Value, list[Tensor]] = {v: [t] for v, t in seeds.items() if v in active}
         for node in reversed(passed):
-            self._step(op, node, terms, active)
+            self._step(op, node, terms, active, again)
         return {value: op.add(terms[value]) for value in wrt if terms.get(value)}
 
     def _passes(self, node: ir.Node, active: Collection[ir.Value]) -> bool:
@@ -82,12 +85,15 @@ class Walk:
         node: ir.Node,
         terms: dict[ir.Value, list[Tensor]],
         active: Collection[ir.Value],
+        again: Recomputing | None,
     ) -> None:
         """Add to `terms` what one node contributes to the gradients of what it reads."""
         arrived = [_total(op, terms, value) for value in node.outputs]
         if all(gradient is None for gradient in arrived):
             return
-        site = self._site(op, node, arrived, active)
+        if again is not None:
+            again.enter(node, arrived)
+        site = self._site(op, node, arrived, active, again)
         rule = self.rule(node)
         assert rule is not None  # checked before the walk
         found = rule(site)
@@ -107,12 +113,18 @@ class Walk:
         node: ir.Node,
         arrived: Sequence[Tensor | None],
         active: Collection[ir.Value],
+        again: Recomputing | None,
     ) -> Site:
+        def forward(value: ir.Value | None) -> Tensor | None:
+            if value is None or not value.name:
+                return None
+            return op.tensor(value) if again is None else again.stand_in(op, value)
+
         return Site(
             node=node,
             op=op,
-            x=tuple(None if value is None else op.tensor(value) for value in node.inputs),
-            y=tuple(op.tensor(value) if value.name else None for value in node.outputs),
+            x=tuple(map(forward, node.inputs)),
+            y=tuple(map(forward, node.outputs)),
             dy=tuple(arrived),
             wanted=frozenset(i for i, v in enumerate(self._receivers(node)) if v in active),
             walk=self,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
 import numpy as np
@@ -17,7 +17,7 @@ from onnxpress.graph.types import Dim, type_of
 
 _Key: TypeAlias = tuple[Any, ...]
 
-_UNSTEADY: Final = frozenset(
+UNSTEADY: Final = frozenset(
     {"Bernoulli", "Dropout", "Multinomial", "RandomNormal", "RandomNormalLike"}
     | {"RandomUniform", "RandomUniformLike"}
 )
@@ -48,7 +48,7 @@ class Builder:
         self.outer = outer
         self._names = names
         self._prefix = prefix
-        self._number = 0 if outer is None else outer._number
+        self._number: int = 0 if outer is None else outer._number
         self._known: dict[_Key, ir.Node] = {}
         self._constants: dict[_Key, ir.Value] = {}
         for node in graph:
@@ -221,7 +221,7 @@ def _key(
     domain: str, op_type: str, inputs: Iterable[ir.Value | None], attributes: Iterable[ir.Attr]
 ) -> _Key | None:
     """Return what tells a node from others; None for one that is never the same as another."""
-    if op_type in _UNSTEADY:
+    if op_type in UNSTEADY:
         return None
     parts = []
     for attribute in attributes:

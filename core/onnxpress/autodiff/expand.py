@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final
 import onnx_ir as ir
 
 from onnxpress.autodiff.activity import captured, depends, leads, read_by
-from onnxpress.autodiff.standard import standard_body
 from onnxpress.autodiff.inline import inline
+from onnxpress.autodiff.standard import standard_body
 from onnxpress.graph.constants import STANDARD, subgraphs
 
 if TYPE_CHECKING:

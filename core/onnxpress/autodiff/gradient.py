@@ -11,6 +11,7 @@ from onnxpress.autodiff.activity import depends
 from onnxpress.autodiff.backward import Walk
 from onnxpress.autodiff.builder import Builder
 from onnxpress.autodiff.prepare import prepare
+from onnxpress.autodiff.recomputing import recomputing
 from onnxpress.autodiff.rules import GRADIENTS
 from onnxpress.autodiff.tensor import Tensor
 from onnxpress.errors import ModelError, UnknownNameError, UsageError
@@ -33,6 +34,7 @@ def gradient(
     rules: Iterable[Rule] = (),
     through: Iterable[str] = (),
     called: str = CALLED,
+    checkpoint: Sequence[str] | int | None = None,
 ) -> Model:
     """Return a model that also computes the gradient of a tensor, by reverse mode.
 
@@ -51,6 +53,10 @@ def gradient(
             differentiate as if they were the identity: straight-through estimation.
         called: What the gradients are called; ``{}`` stands for the tensor's name.  Give
             another one to differentiate a gradient again.
+        checkpoint: Names of the tensors of the forward pass to keep; all others that the
+            backward pass needs are computed again, which takes less memory and more time.  Or
+            the number of parts to cut the forward pass in, 0 for the square root of the number
+            of its nodes.  By default everything is kept.
 
     Raises:
         UnknownNameError: If there is no tensor of a name.
@@ -67,7 +73,8 @@ def gradient(
     op = Builder(edit.graph, set(values), prefix="d")
     seeds = _seeds(op, values, of)
     nodes = list(edit.graph)
-    found = walk.back(op, nodes, seeds, targets)
+    again = None if checkpoint is None else recomputing(nodes, checkpoint, values)
+    found = walk.back(op, nodes, seeds, targets, again)
     if not found and depends(nodes, targets, walk.moves).isdisjoint(seeds):
         raise UsageError(f"{_listed(seeds)} depends on none of {', '.join(map(repr, names))}")
     for value in seeds:

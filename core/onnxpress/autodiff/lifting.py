@@ -50,6 +50,13 @@ def _store(
     lifted = ir.Value(
         name=name, shape=ir.Shape(tensor.shape.numpy()), type=ir.TensorType(tensor.dtype)
     )
-    lifted.const_value = tensor
+    lifted.const_value = _renamed(tensor, name)
     main.register_initializer(lifted)
     value.replace_all_uses_with(lifted, replace_graph_outputs=True)
+
+
+def _renamed(tensor: ir.TensorProtocol, name: str | None) -> ir.TensorProtocol:
+    """Return the same elements under a name; the tensor itself may belong to other models too."""
+    if tensor.dtype == ir.DataType.STRING:
+        return ir.StringTensor(tensor.numpy(), name=name)
+    return ir.Tensor(tensor.numpy(), dtype=tensor.dtype, name=name)

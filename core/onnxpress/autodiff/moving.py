@@ -9,7 +9,7 @@ nothing is lost in them), 4 to 8 times as fast for rows of 64 and more.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import onnx_ir as ir
@@ -34,6 +34,7 @@ def put_back(at: Site, places: Tensor) -> Tensor:
     """
     op, x, dy = at.op, at.input(0), at.gradient
     zeros = op("ConstantOfShape", count(x), value=_zero(dy.dtype))
+    zeros = op.typed(zeros.value, dy.dtype, (None,))
     flat = add_elements(zeros, places.reshape(-1), dy.reshape(-1), axis=0)
     result = op("Reshape", flat, x.sizes(), allowzero=1)
     return op.typed(result.value, dy.dtype, x.shape)
@@ -41,7 +42,7 @@ def put_back(at: Site, places: Tensor) -> Tensor:
 
 def places_by(at: Site, *inputs: Tensor | None) -> Tensor:
     """Return the places that a node which only moves elements takes them from: it moves those."""
-    attributes = dict(at.node.attributes)
+    attributes: dict[str, Any] = dict(at.node.attributes)
     return at.op(at.node.op_type, positions(at.input(0)), *inputs, **attributes)
 
 
@@ -79,7 +80,7 @@ def sum_rows(rows: Tensor, ids: Tensor, number: int | Tensor) -> Tensor:
 def one_hot(ids: Tensor, number: int, dtype: ir.DataType | None) -> Tensor:
     """Return (number, K): 1 where an id is the row's number, 0 elsewhere."""
     op = ids.op
-    values = op.constant([0.0, 1.0], ir.DataType.FLOAT)
+    values = op.constant(np.array([0, 1], np.float32))
     hot = op("OneHot", ids, op.scalar(number), values, axis=0)
     known = None if ids.shape is None else ids.shape[0]
     return op.typed(hot.value, ir.DataType.FLOAT, (number, known)).cast(dtype)
@@ -129,6 +130,6 @@ def _dim(number: int | Tensor) -> int | None:
     return number if isinstance(number, int) else None
 
 
-def _zero(dtype: ir.DataType | None) -> ir.Tensor:
+def _zero(dtype: ir.DataType | None) -> ir.TensorProtocol:
     kind = dtype or ir.DataType.FLOAT
     return ir.Tensor(np.zeros(1).astype(kind.numpy()), dtype=kind)

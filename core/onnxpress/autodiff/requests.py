@@ -29,6 +29,7 @@ def requested(
     value = at.node.outputs[index]
     if not value.name:
         value.name = at.op.name(f"{at.node.name or at.node.op_type}.output.{index}")
-    if value.dtype is not None and value.shape is not None:
-        return at.op.tensor(value)
-    return at.op.typed(value, value.dtype or dtype, value.shape or shape)
+    known = at.op.tensor(value)
+    if known.dtype is not None and known.shape is not None:
+        return known
+    return at.op.typed(value, known.dtype or dtype, known.shape or shape)

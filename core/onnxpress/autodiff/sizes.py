@@ -34,6 +34,11 @@ def sizes(x: Tensor, begin: int = 0, end: int | None = None) -> list[int | Tenso
     return [size(x, axis) for axis in range(len(x.shape))[begin:end]]
 
 
+def ranked(x: Tensor, rank: int) -> Tensor:
+    """Return a tensor whose number of axes is known, because the operator takes no other."""
+    return x if x.rank is not None else x.op.typed(x.value, x.dtype, (None,) * rank)
+
+
 def product(op: Builder, parts: list[int | Tensor]) -> int | Tensor:
     """Multiply sizes."""
     if all(isinstance(part, int) for part in parts):
@@ -71,7 +76,7 @@ def count(x: Tensor) -> Tensor:
 
 
 def positions(x: Tensor) -> Tensor:
-    """Return, in the shape of `x`, where each element is among all of them: 0, 1, 2, …"""
+    """Return, in the shape of `x`, the place of each element among all, from 0."""
     op = x.op
     flat = op("Range", op.scalar(0), count(x).squeeze(0), op.scalar(1))
     result = op("Reshape", flat, x.sizes(), allowzero=1)

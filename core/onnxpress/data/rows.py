@@ -17,7 +17,7 @@ from onnxpress.data.columns import Column, Readable, Rows
 from onnxpress.data.options import Options
 from onnxpress.data.overlap import Origin
 from onnxpress.data.prepare import Plan, preparations
-from onnxpress.data.signature import Signature
+from onnxpress.data.signature import FREE_IT, Signature, no_batch_axis, wrong_batch
 from onnxpress.errors import DataError, OptionError
 
 DEFAULT_BATCH: Final = 32
@@ -38,6 +38,7 @@ class RowData(Data):
         notes: What was decided without being asked.
         origin: Where the samples come from.
         fixed: The number of samples that the model takes at once, if it is fixed.
+        fixed_by: Which dimension of the model fixes it, as words.
     """
 
     name: str
@@ -50,6 +51,7 @@ class RowData(Data):
     notes: tuple[str, ...] = ()
     origin: Origin | None = None
     fixed: int | None = None
+    fixed_by: str = ""
 
     def __post_init__(self) -> None:
         self.labelled = self.label_column is not None
@@ -155,8 +157,19 @@ def row_data(
         shape = column.shape[1:] if stacked else (batch, *column.shape[1:])
         where = f"{name}: array {column.name!r} {column.shape}"
         plans[key] = prepare[key].plan(shape, column.dtype, where)
-    origin, fixed = Origin(source, rows), signature.fixed
-    return RowData(name, columns, plans, labels, rows, batch, stacked, notes, origin, fixed)
+    return RowData(
+        name,
+        columns,
+        plans,
+        labels,
+        rows,
+        batch,
+        stacked,
+        notes,
+        Origin(source, rows),
+        signature.fixed,
+        signature.fixed_by,
+    )
 
 
 def _read(column: Readable, rows: Rows) -> Array:
@@ -205,12 +218,11 @@ def _stacked(columns: Mapping[str, Column], signature: Signature) -> bool:
 
 
 def _batch(options: Options, signature: Signature, *, stacked: bool) -> int:
-    fixed = 1 if stacked else signature.fixed
-    if fixed is not None and options.batch not in {None, fixed}:
-        raise OptionError(
-            f"batch={options.batch}: the model takes {fixed} at once; leave batch out"
-        )
-    return fixed or options.batch or DEFAULT_BATCH
+    fixed, asked = 1 if stacked else signature.fixed, options.batch
+    if fixed is not None and asked not in {None, fixed}:
+        assert asked is not None
+        raise no_batch_axis(asked) if stacked else wrong_batch(asked, fixed, signature.fixed_by)
+    return fixed or asked or DEFAULT_BATCH
 
 
 def _rows(count: int, options: Options, name: str) -> range | Array:
@@ -232,6 +244,7 @@ def _whole_batches(
         return rows, ()
     if over == len(rows):
         raise DataError(
-            f"{name} has {over} samples, and the model takes {fixed} at once; give more"
+            f"{name} has {over} samples, and the model takes {fixed} at once; give more, or make "
+            f"its first dimension dynamic: {FREE_IT}"
         )
     return rows[:-over], (f"the last {over} samples are left out: the model takes {fixed} at once",)

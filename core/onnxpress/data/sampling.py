@@ -17,6 +17,7 @@ from onnxpress.data.order import Positions, balanced, class_of_each
 from onnxpress.data.regroup import rebatch
 from onnxpress.data.rows import RowData
 from onnxpress.data.seeds import AUGMENT, ORDER, generator
+from onnxpress.data.signature import no_batch_axis, wrong_batch
 from onnxpress.data.stream import StreamData
 from onnxpress.errors import DataError, OptionError, UsageError, noting
 
@@ -87,6 +88,13 @@ class Epochs:
         if samples is None or self._size is None:
             return None
         return samples // self._size if self._full else -(-samples // self._size)
+
+    def count(self) -> int:
+        """Return the number of batches in an epoch; goes through the data if only that tells."""
+        if self.steps is not None:
+            return self.steps
+        plain = iter(self.data) if self._size is None else rebatch(self.data, self._size)
+        return sum(1 for batch in plain if not self._full or batch.size == self._size)
 
     def batches(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         """Go through one epoch, from batch number `start` on.
@@ -161,12 +169,11 @@ def _check_batch(batch: int | None, fixed: int | None, data: Data) -> None:
     if batch is None:
         return
     if fixed is not None and batch != fixed:
-        raise OptionError(f"batch={batch}: the model takes {fixed} at once; leave batch out")
+        own = isinstance(data, RowData) and data.stacked
+        by = data.fixed_by if isinstance(data, RowData | StreamData) else ""
+        raise no_batch_axis(batch) if own else wrong_batch(batch, fixed, by)
     if isinstance(data, StreamData) and not data.batched:
-        raise OptionError(
-            f"batch={batch}: the model has no batch axis, so runs are fed one by one; leave batch "
-            "out"
-        )
+        raise no_batch_axis(batch)
 
 
 def _check_full(data: Data, size: int | None, *, full: bool) -> None:

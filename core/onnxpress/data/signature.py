@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import numpy as np
+
+from onnxpress.errors import OptionError
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -89,9 +91,33 @@ class Signature:
         return cls(inputs, batched, next(iter(sizes), None) if batched else None)
 
     @property
+    def fixed_by(self) -> str:
+        """Which dimension fixes the number of samples, as words; empty if none does."""
+        name = next((i.name for i in self.inputs if i.shape and isinstance(i.shape[0], int)), None)
+        return "" if self.fixed is None else f"dimension 0 of input {name!r}"
+
+    @property
     def names(self) -> tuple[str, ...]:
         """The names of the inputs."""
         return tuple(i.name for i in self.inputs)
+
+
+FREE_IT: Final = "onnxpress convert MODEL -o OUT --dynamic-batch"
+
+
+def wrong_batch(batch: int, fixed: int, fixed_by: str) -> OptionError:
+    """Return the error for another batch size than the one that a model fixes."""
+    return OptionError(
+        f"batch={batch}: the model takes {fixed} at once, because {fixed_by} is {fixed}; leave "
+        f"batch out, or make that dimension dynamic: {FREE_IT}"
+    )
+
+
+def no_batch_axis(batch: int) -> OptionError:
+    """Return the error for a batch size where the first axes of inputs do not count samples."""
+    return OptionError(
+        f"batch={batch}: the model has no batch axis, so runs are fed one by one; leave batch out"
+    )
 
 
 def is_float(dtype: np.dtype[Any]) -> bool:

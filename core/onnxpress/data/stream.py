@@ -12,7 +12,7 @@ from onnxpress.data.options import Options
 from onnxpress.data.overlap import ENDLESS, Origin
 from onnxpress.data.prepare import preparations
 from onnxpress.data.regroup import rebatch, window
-from onnxpress.data.signature import Signature
+from onnxpress.data.signature import Signature, wrong_batch
 from onnxpress.data.sources import (
     BatchReader,
     Replay,
@@ -82,6 +82,11 @@ class StreamData(Data):
     def fixed(self) -> int | None:
         """The number of samples that the model takes at once, if it is fixed."""
         return self._signature.fixed
+
+    @property
+    def fixed_by(self) -> str:
+        """Which dimension of the model fixes it, as words."""
+        return self._signature.fixed_by
 
     @property
     def batch(self) -> int | None:
@@ -183,6 +188,5 @@ def _check_options(options: Options, signature: Signature) -> None:
         )
     fixed = signature.fixed
     if fixed is not None and options.batch not in {None, fixed}:
-        raise OptionError(
-            f"batch={options.batch}: the model takes {fixed} at once; leave batch out"
-        )
+        assert options.batch is not None
+        raise wrong_batch(options.batch, fixed, signature.fixed_by)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections import ChainMap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -37,19 +37,20 @@ def fill_gaps(proto: onnx.ModelProto) -> None:
     Args:
         proto: A model after `onnx.shape_inference.infer_shapes`, without big initializers.
     """
-    _Walk(proto).graph(proto.graph, _Scope())
+    opsets = {opset.domain: opset.version for opset in proto.opset_import}
+    Walk(opsets, proto.ir_version).graph(proto.graph, Scope())
 
 
 @dataclass
-class _Scope:
+class Scope:
     """What is known of the tensors that a graph sees, by name."""
 
     types: ChainMap[str, onnx.TypeProto] = field(default_factory=ChainMap)
     data: ChainMap[str, Array] = field(default_factory=ChainMap)
 
-    def inner(self) -> _Scope:
+    def inner(self) -> Scope:
         """Return a scope for a subgraph: it sees this one and writes to its own."""
-        return _Scope(self.types.new_child(), self.data.new_child())
+        return Scope(self.types.new_child(), self.data.new_child())
 
     def learn(self, name: str, array: Array) -> None:
         """Note the elements of a small tensor."""
@@ -67,15 +68,20 @@ class _Scope:
         return not name or (name in self.types and _complete(self.types[name]))
 
 
-class _Walk:
-    """One pass over the nodes, in order."""
+class Walk:
+    """One pass over the nodes, in order.
 
-    def __init__(self, proto: onnx.ModelProto) -> None:
-        self._opsets = list(proto.opset_import)
-        self._versions = {opset.domain: opset.version for opset in proto.opset_import}
-        self._ir_version = proto.ir_version
+    Args:
+        opsets: The versions of the operator sets, by domain.
+        ir_version: The version of the format.
+    """
 
-    def graph(self, graph: onnx.GraphProto, scope: _Scope) -> None:
+    def __init__(self, opsets: Mapping[str, int], ir_version: int) -> None:
+        self._opsets = [helper.make_opsetid(*opset) for opset in opsets.items()]
+        self._versions = dict(opsets)
+        self._ir_version = ir_version
+
+    def graph(self, graph: onnx.GraphProto, scope: Scope) -> None:
         """Complete one graph; `scope` knows what it sees of the graphs around it."""
         infos = {info.name: info for info in (*graph.value_info, *graph.output)}
         scope.types.update((info.name, info.type) for info in (*graph.input, *infos.values()))
@@ -84,27 +90,28 @@ class _Walk:
             if _is_small(tensor):
                 scope.learn(tensor.name, numpy_helper.to_array(tensor))
         for node in graph.node:
-            self._node(node, scope)
+            self.node(node, scope)
             for name in node.output:
                 if name in scope.types:
                     info = infos.get(name) or graph.value_info.add(name=name)
                     info.type.CopyFrom(scope.types[name])
 
-    def _node(self, node: onnx.NodeProto, scope: _Scope) -> None:
+    def node(self, node: onnx.NodeProto, scope: Scope) -> None:
+        """Learn what can be known of a node's outputs."""
         bodies = {}
         for name, body in _subgraphs(node):
             bodies[name] = scope.inner()
             self.graph(body, bodies[name])
         if node.op_type == "If":
             _join_branches(node, scope, bodies)
-        if all(name in scope.data for name in node.input if name) or node.op_type == "Shape":
-            for name, array in self._computed(node, scope):
-                scope.learn(name, array)
         if not all(map(scope.complete, node.output)):
             for name, kind in self._inferred(node, scope).items():
                 scope.narrow(name, kind)
+        if all(name in scope.data for name in node.input if name) or node.op_type == "Shape":
+            for name, array in self._computed(node, scope):
+                scope.learn(name, array)
 
-    def _computed(self, node: onnx.NodeProto, scope: _Scope) -> Iterator[tuple[str, Array]]:
+    def _computed(self, node: onnx.NodeProto, scope: Scope) -> Iterator[tuple[str, Array]]:
         """Run a node whose inputs are all known."""
         if node.op_type == "Shape" and node.input[0] in scope.types:
             yield from _shape(node, scope.types[node.input[0]])
@@ -124,7 +131,7 @@ class _Walk:
             return
         yield from zip(outputs, map(np.asarray, results), strict=True)
 
-    def _inferred(self, node: onnx.NodeProto, scope: _Scope) -> dict[str, onnx.TypeProto]:
+    def _inferred(self, node: onnx.NodeProto, scope: Scope) -> dict[str, onnx.TypeProto]:
         """Infer a node's outputs from what is known of its inputs."""
         inputs = [name for name in node.input if name]
         version = self._versions.get(node.domain)
@@ -143,7 +150,7 @@ class _Walk:
             return {}
 
 
-def _join_branches(node: onnx.NodeProto, scope: _Scope, bodies: dict[str, _Scope]) -> None:
+def _join_branches(node: onnx.NodeProto, scope: Scope, bodies: dict[str, Scope]) -> None:
     """Give an If the types of the branch that is taken, or what both branches agree on."""
     condition = scope.data.get(node.input[0])
     taken = [

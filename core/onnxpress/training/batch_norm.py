@@ -17,16 +17,19 @@ def to_training_form(graph: ir.Graph, frozen: Collection[str] = ()) -> dict[str,
     """Let every BatchNormalization of the main graph normalise by the batch at hand.
 
     A node stays as it is where its statistics are computed, or two nodes share them, or it
-    is in training form already, or its name is among `frozen`.
+    is in training form already, or they are among `frozen`.
+
+    ONNX keeps the variance of the whole batch, divided by its size n; PyTorch, TensorFlow's
+    fused kernel and others keep the estimate divided by n - 1.
 
     Args:
         graph: The main graph, changed in place.
-        frozen: Names of nodes to leave alone.
+        frozen: Names of stored tensors to leave alone.
 
     Returns:
         The new running statistics, by the name of the stored tensor they are to replace.
     """
-    nodes = [n for n in graph if _can_train(n) and (n.name or "") not in frozen]
+    nodes = [n for n in graph if _can_train(n) and not _statistics(n) & {*frozen}]
     readers: dict[ir.Value | None, int] = {}
     for node in nodes:
         for index in (_MEAN, _VARIANCE):
@@ -48,6 +51,10 @@ def _can_train(node: ir.Node) -> bool:
     return stored and not node.attributes.get_int("training_mode", 0) and len(node.outputs) == 1
 
 
+def _statistics(node: ir.Node) -> set[str | None]:
+    return {None if v is None else v.name for v in node.inputs[_MEAN : _VARIANCE + 1]}
+
+
 def _train(node: ir.Node) -> dict[str, ir.Value]:
     """Switch one node; its second and third output are the new statistics."""
     node.attributes.add(ir.AttrInt64("training_mode", 1))
@@ -55,8 +62,9 @@ def _train(node: ir.Node) -> dict[str, ir.Value]:
     updates: dict[str, ir.Value] = {}
     for output, index in zip(node.outputs[1:], (_MEAN, _VARIANCE), strict=True):
         old = node.inputs[index]
-        assert old is not None  # the operator requires it
+        assert old is not None
+        assert old.name  # stored tensors have names
         output.name = f"{old.name} of the batch"
         output.shape, output.type = old.shape, old.type
-        updates[old.name or ""] = output
+        updates[old.name] = output
     return updates

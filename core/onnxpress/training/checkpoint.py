@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
+import os
 import zipfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -13,11 +13,10 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from onnxpress.atomic import replacing
-from onnxpress.errors import UsageError
+from onnxpress.errors import OnnxpressError, UsageError
 
 if TYPE_CHECKING:
     from onnxpress.data.batch import Array
-    from onnxpress.training.state import Slot
 
 _FORMAT: Final = 1
 _META: Final = "meta"
@@ -69,7 +68,7 @@ class Checkpoint:
         """Write it; either all of it or nothing.
 
         Raises:
-            UsageError: If it can't be written.
+            OnnxpressError: If it can't be written.
         """
         meta = {"format": _FORMAT, "made_by": self.made_by, "position": asdict(self.position)}
         arrays = {f"{_NOW}{name}": array for name, array in self.state.items()}
@@ -78,11 +77,19 @@ class Checkpoint:
             with replacing(path) as file:
                 np.savez(file, **{_META: np.array(json.dumps(meta)), **arrays})  # type: ignore[arg-type]
         except OSError as error:
-            raise UsageError(f"the checkpoint {path} can't be written: {error}") from error
+            reason = error.strerror or error
+            raise OnnxpressError(f"can't write the checkpoint {path}: {reason}") from error
 
 
-def read_checkpoint(path: Path, made_by: Mapping[str, str]) -> Checkpoint | None:
+def read_checkpoint(
+    path: Path, made_by: Mapping[str, str], slots: Mapping[str, str]
+) -> Checkpoint | None:
     """Return the checkpoint at a path, None if there is no such file.
+
+    Args:
+        path: Where it is.
+        made_by: What the fit that wants it is asked to do, as in `Checkpoint`.
+        slots: Type and shape of every slot of that fit, by name.
 
     Raises:
         UsageError: If it is no checkpoint, or that of another fit; says what differs.
@@ -96,7 +103,27 @@ def read_checkpoint(path: Path, made_by: Mapping[str, str]) -> Checkpoint | None
                 f"{path} is a checkpoint of another run: its {key} was {was}, and now it is "
                 f"{wanted}; remove the file to begin anew, or name another with checkpoint=…"
             )
+    if {name: f"{a.dtype} {a.shape}" for name, a in found.state.items()} != slots:
+        raise UsageError(
+            f"{path} is a checkpoint of another version of onnxpress, which kept other tensors; "
+            "remove the file to begin anew, or name another with checkpoint=…"
+        )
     return found
+
+
+def check_place(path: Path) -> None:
+    """Refuse, before any work, a path to which no checkpoint can be written.
+
+    Raises:
+        UsageError: Saying why.
+    """
+    folder, what = path.parent, f"can't write the checkpoint {path}"
+    if path.is_dir():
+        raise UsageError(f"{what}: it is a folder")
+    if not folder.is_dir():
+        raise UsageError(f"{what}: there is no folder {folder}")
+    if not os.access(folder, os.W_OK):
+        raise UsageError(f"{what}: no permission to write to the folder {folder}")
 
 
 def _read(path: Path) -> Checkpoint:
@@ -116,13 +143,3 @@ def _read(path: Path) -> Checkpoint:
 
 def _part(arrays: Mapping[str, Array], prefix: str) -> dict[str, Array]:
     return {n.removeprefix(prefix): a for n, a in arrays.items() if n.startswith(prefix)}
-
-
-def fingerprint(slots: Iterable[Slot]) -> str:
-    """Return a hash of what a fit begins with: names, shapes and elements of all slots."""
-    found = hashlib.blake2b(digest_size=12)
-    for slot in slots:
-        array = np.ascontiguousarray(slot.initial())
-        found.update(f"{slot.given} {array.dtype} {array.shape}".encode())
-        found.update(array.reshape(-1).view(np.uint8).data)
-    return found.hexdigest()

@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar, TypeAlias, TypeVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    SerializationInfo,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+)
 
 from onnxpress.errors import UnknownNameError, UsageError
 from onnxpress.recipe.options import Where, fill_in
@@ -22,6 +28,14 @@ class Chosen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: ClassVar[str]
+
+    @model_serializer(mode="wrap")
+    def _as_table(
+        self, options: SerializerFunctionWrapHandler, info: SerializationInfo
+    ) -> dict[str, Any]:
+        """Return the options; in JSON with the name, so that it can be read again."""
+        named = {"use": self.name} if info.mode == "json" else {}
+        return {**named, **options(self)}
 
 
 C = TypeVar("C", bound=Chosen)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import isnan
 from typing import TYPE_CHECKING
 
 from onnxpress.data.holding import hold_out
@@ -64,7 +65,9 @@ class Holdout:
         return evaluate(self.trial.with_values(values), self.data, self.metric).value
 
     def is_better(self, score: float, than: float) -> bool:
-        """Say whether a score is better than another."""
+        """Say whether a score is better than another; any is better than NaN."""
+        if isnan(than):
+            return not isnan(score)
         return score > than if self.metric.higher_is_better else score < than
 
 

@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import onnx_ir as ir
-from onnx_ir.passes.common import LiftConstantsToInitializersPass
 
 from onnxpress.autodiff.lifting import lift_constants
 from onnxpress.errors import UsageError
-from onnxpress.graph.constants import FLOATS, shape_of, type_name
+from onnxpress.graph.constants import FLOATS, constant_tensor, shape_of, type_name
 
 if TYPE_CHECKING:
     from onnxpress.data.batch import Array
@@ -22,8 +21,19 @@ _WIDE = frozenset({ir.DataType.FLOAT, ir.DataType.DOUBLE})
 
 def collect_constants(model: ir.Model) -> None:
     """Make every stored tensor, in bodies and in Constant nodes too, one of the main graph."""
-    LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0)(model)
     lift_constants(model)
+    for node in [node for node in model.graph if node.op_type == "Constant"]:
+        value = node.outputs[0]
+        tensor = constant_tensor(value)
+        if tensor is None or tensor.dtype == ir.DataType.STRING or value.is_graph_output():
+            continue
+        stored = ir.Value(name=value.name, shape=ir.Shape(shape_of(tensor)))
+        # Not the tensor itself: it belongs to the model as well, and takes the name of a value.
+        stored.const_value = ir.Tensor(tensor.numpy(), dtype=tensor.dtype, name=value.name)
+        stored.type = ir.TensorType(tensor.dtype)
+        value.replace_all_uses_with(stored)
+        model.graph.remove(node)
+        model.graph.register_initializer(stored)
 
 
 def lift_parameters(graph: ir.Graph, names: Iterable[str]) -> dict[str, ir.Value]:
@@ -105,23 +115,26 @@ def _lift_half(graph: ir.Graph, value: ir.Value, dtype: ir.DataType) -> ir.Value
 
 
 def with_results(model: ir.Model, arrays: Mapping[str, Array]) -> None:
-    """Store trained values, each in the type that the model has for it, in place."""
+    """Store trained values, each in the type that the model has for it, in place.
+
+    Of several tensors of one name, in branches that can't see each other, the first is meant;
+    it is the one that `collect_constants` leaves its name.
+    """
+    left = dict(arrays)
     for graph in model.graphs():
         for name, value in graph.initializers.items():
-            if name in arrays:
-                _store(value, arrays[name])
+            if name in left:
+                value.const_value = _as_stored(value, left.pop(name))
         for node in graph:
-            if node.op_type == "Constant" and node.outputs and node.outputs[0].name in arrays:
-                tensor = _as_stored(node.outputs[0], arrays[node.outputs[0].name or ""])
+            name = (node.outputs[0].name if node.outputs else None) or ""
+            if node.op_type == "Constant" and name in left:
+                tensor = _as_stored(node.outputs[0], left.pop(name))
                 node.attributes.clear()
                 node.attributes.add(ir.AttrTensor("value", tensor))
 
 
-def _store(value: ir.Value, array: Array) -> None:
-    value.const_value = _as_stored(value, array)
-
-
 def _as_stored(value: ir.Value, array: Array) -> ir.TensorProtocol:
-    dtype = value.const_value.dtype if value.const_value is not None else value.dtype
-    assert dtype is not None
-    return ir.Tensor(array.astype(dtype.numpy()), dtype=dtype, name=value.name)
+    """Return an array as a tensor of the type that is stored for `value`."""
+    tensor = constant_tensor(value)
+    assert tensor is not None  # it was when training began
+    return ir.Tensor(array.astype(tensor.dtype.numpy()), dtype=tensor.dtype, name=value.name)

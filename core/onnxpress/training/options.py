@@ -19,14 +19,15 @@ from onnxpress.contract import Objective
 from onnxpress.data.augment import Augmentations
 from onnxpress.recipe.steps import to_table
 from onnxpress.select import Patterns
-from onnxpress.training.optimizers import Optimizer, make_optimizer
-from onnxpress.training.schedules import Schedule, make_schedule
+from onnxpress.training.optimizers import make_optimizer
+from onnxpress.training.schedules import make_schedule
 
 
-def _as_list(value: object) -> object:
-    """Take a single objective for a list of one."""
-    several = isinstance(value, Sequence) and not isinstance(value, str)
-    return value if several else [value]
+def _as_tuple(value: object) -> tuple[object, ...]:
+    """Take a single objective for one of one."""
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return tuple(value)
+    return (value,)
 
 
 class Training(BaseModel):
@@ -54,7 +55,7 @@ class Training(BaseModel):
         description="how the learning rate changes: constant, step, cosine, one-cycle, polynomial, "
         "exponential, with options as in cosine:warmup=1",
     )
-    objective: Annotated[Sequence[Any], BeforeValidator(_as_list)] = Field(
+    objective: Annotated[tuple[Any, ...], BeforeValidator(_as_tuple)] = Field(
         default=(),
         description="what to minimise, summed: cross-entropy, mean-squared-error, "
         "l2:weight=1e-4 …; by default what fits the labels",
@@ -126,10 +127,6 @@ class Training(BaseModel):
         if self.checkpoint_every is not None and self.checkpoint is None:
             raise ValueError("checkpoint-every needs a file: checkpoint=…")
         return self
-
-    @field_serializer("optimizer", "schedule", when_used="json")
-    def _chosen_as_table(self, chosen: Optimizer | Schedule) -> dict[str, Any]:
-        return {"use": chosen.name, **chosen.model_dump(mode="json")}
 
     @field_serializer("objective", when_used="json")
     def _objectives_as_tables(self, objectives: Sequence[Any]) -> list[Any]:

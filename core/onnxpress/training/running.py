@@ -10,6 +10,7 @@ import numpy as np
 
 from onnxpress.errors import ModelError
 from onnxpress.graph.model import Model
+from onnxpress.ordering import open_in_order
 from onnxpress.session import CPU, open_session, said
 from onnxpress.training.blocked import to_blocked
 from onnxpress.training.step import LOSS, NORM, Step
@@ -21,12 +22,12 @@ if TYPE_CHECKING:
 
 
 def _open(model: Model, threads: int, provider: str) -> tuple[ort.InferenceSession, object]:
-    """Load a step; on the CPU with convolutions in the layout of its kernels, if they take it."""
+    """Load a step; on the CPU as its kernels like it best, if they take it."""
     if provider == CPU:
         blocked = Model(model.ir.clone())
-        if to_blocked(blocked.ir):
-            with suppress(ModelError):
-                return open_session(blocked, threads=threads)
+        to_blocked(blocked.ir)
+        with suppress(ModelError):
+            return open_in_order(blocked, threads), None
     return open_session(model, threads=threads, provider=provider)
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -19,7 +19,8 @@ from onnxpress.errors import UsageError
 from onnxpress.graph.layers import find_layers
 from onnxpress.training.batch_norm import to_training_form
 from onnxpress.training.constraints import Constraint
-from onnxpress.training.goal import LABELS, Goal, LabelGoal
+from onnxpress.training.goal import Goal
+from onnxpress.training.labels import LabelInput, add_label_input
 from onnxpress.training.lift import collect_constants, lift_parameters, starts
 from onnxpress.training.state import Slot
 from onnxpress.training.update import Update
@@ -45,6 +46,7 @@ class Plan:
         batch_norm: Whether batch normalisation goes by the batch and keeps running statistics.
         constraints: What holds for parameters after every step, by name.
         rules: Rules of plugins for the table ``gradient``.
+        left_alone: Names of stored tensors that must not change, running statistics too.
     """
 
     parameters: Sequence[str]
@@ -53,19 +55,7 @@ class Plan:
     batch_norm: bool = True
     constraints: Mapping[str, Constraint] = field(default_factory=dict)
     rules: Sequence[Rule] = ()
-
-
-@dataclass(frozen=True)
-class LabelInput:
-    """An input of the step that takes labels, and the objective that reads them."""
-
-    name: str
-    objective: Objective
-    goal: LabelGoal
-
-    def read(self, labels: Array, where: str) -> Array:
-        """Check labels and bring them into the form that the step takes."""
-        return self.objective.read_labels(labels, self.goal, where)
+    left_alone: Collection[str] = ()
 
 
 @dataclass(frozen=True)
@@ -120,7 +110,7 @@ class _Builder:
         anything = [v.name or "" for node in self._graph for v in node.outputs]
         prepare(self._edit.ir, self._walk, anything, plan.parameters)
         self._layers = find_layers(self._edit.ir)
-        self._statistics = to_training_form(self._graph) if plan.batch_norm else {}
+        self._statistics = to_training_form(self._graph, plan.left_alone) if plan.batch_norm else {}
         if self._statistics:
             annotate(self._edit.ir)
         lifted = [*plan.parameters, *self._statistics]
@@ -149,7 +139,7 @@ class _Builder:
         self._publish(loss, LOSS)
         names = tuple(self._publish(part, f"{LOSS}: {name}") for name, part in losses.items())
         unused = tuple(name for name in self._plan.parameters if name not in used)
-        self._drop_unused()
+        self._drop_unused({*self._plan.parameters, *(label.name for label in inputs)})
         kept = {value.name for value in self._graph.inputs}
         fed = tuple(label for label in inputs if label.name in kept)
         return Step(self._edit.done(), tuple(slots), fed, names, unused)
@@ -165,33 +155,16 @@ class _Builder:
         inputs: list[LabelInput] = []
         losses: dict[str, Tensor] = {}
         for objective in self._plan.objectives:
-            given = None
+            given, goal = None, self._goal()
             if labels is not None and not objective.penalty:
-                inputs.append(self._label_input(objective, labels, len(inputs)))
-                given = self._op.tensor(self._graph.inputs[-1])
-            name = _unlike(objective.name, losses)
-            losses[name] = objective.build(self._goal(given))
+                label, given = add_label_input(goal, objective, labels)
+                inputs.append(label)
+            losses[_unlike(objective.name, losses)] = objective.build(replace(goal, labels=given))
         return inputs, losses
 
-    def _goal(self, labels: Tensor | None) -> Goal:
+    def _goal(self) -> Goal:
         parameters = {n: self._op.tensor(self._inputs[n]) for n in self._plan.parameters}
-        values = self._values()
-        return Goal(self._op, self._outputs, values, parameters, self._layers, labels)
-
-    def _label_input(self, objective: Objective, labels: Array, index: int) -> LabelInput:
-        """Add an input of the type that an objective makes of the first labels."""
-        compared = self._goal(None).tensor(getattr(objective, "output", None))
-        goal = LabelGoal(compared.name, compared.shape, labels.dtype.kind == "f")
-        read = objective.read_labels(labels, goal, "the first batch")
-        name = self._op.name(f"{LABELS} {index}" if index else LABELS)
-        dtype = ir.DataType.from_numpy(read.dtype)
-        known = compared.shape if compared.rank == read.ndim else (compared.shape or ())[:1]
-        sizes = [f"{name}_{axis}" if dim is None else dim for axis, dim in enumerate(known or ())]
-        sizes += [f"{name}_{axis}" for axis in range(len(sizes), read.ndim)]
-        self._graph.inputs.append(
-            ir.Value(name=name, shape=ir.Shape(sizes), type=ir.TensorType(dtype))
-        )
-        return LabelInput(name, objective, goal)
+        return Goal(self._op, self._outputs, self._values(), parameters, self._layers)
 
     def _sum(self, losses: Mapping[str, Tensor]) -> Tensor:
         terms = [
@@ -216,7 +189,11 @@ class _Builder:
     def _keep_statistics(self) -> list[Slot]:
         """Carry the running statistics of batch normalisations."""
         return [
-            self._slot(name, self._op.tensor(value), self._starts[name].array)
+            self._slot(
+                name,
+                self._op.tensor(value).cast(self._inputs[name].dtype),
+                self._starts[name].array,
+            )
             for name, value in self._statistics.items()
         ]
 
@@ -235,14 +212,11 @@ class _Builder:
         self._graph.outputs.append(output)
         return output.name
 
-    def _drop_unused(self) -> None:
-        """Drop labels and parameters that nothing reads."""
+    def _drop_unused(self, optional: Collection[str]) -> None:
+        """Drop the nodes that nothing reads, and those inputs of `optional`."""
         RemoveUnusedNodesPass()(self._edit.ir)
-        own = {value.name for value in self._inputs.values()}
         for value in list(self._graph.inputs):
-            name = value.name or ""
-            optional = name in own or name.startswith(LABELS)
-            if optional and not value.uses() and not value.is_graph_output():
+            if value.name in optional and not value.uses() and not value.is_graph_output():
                 self._graph.inputs.remove(value)
 
 

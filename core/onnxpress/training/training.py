@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from onnxpress.training.fit import Fitted, fit
 from onnxpress.training.goals import open_objectives
+from onnxpress.training.targets import inside_functions
 
 if TYPE_CHECKING:
     from onnxpress.contract import Objective
@@ -73,3 +74,5 @@ def _report(job: Job, fitted: Fitted, options: Training) -> None:
     job.change("weights", **details)
     for name in fitted.unused:
         job.decline(name, "the loss does not depend on it")
+    for name in inside_functions(fitted.model):
+        job.decline(name, "it is stored inside a function of the model, not in its graph")

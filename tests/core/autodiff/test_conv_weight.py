@@ -9,7 +9,7 @@ import pytest
 from onnxpress.autodiff.rules import conv_weight
 from onnxpress.autodiff.rules.conv_weight import Correlation
 from onnxpress.autodiff.rules.convolution import gradient_of, kernel_of, ranked
-from onnxpress.autodiff.rules.windows import window_of
+from onnxpress.autodiff.rules.window_attributes import window_of
 from onnxpress.autodiff.site import Site
 from onnxpress.autodiff.table import Gradients
 from onnxpress.autodiff.tensor import Tensor

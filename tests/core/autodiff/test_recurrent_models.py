@@ -23,30 +23,32 @@ def small(*shape: int) -> Array:
 
 
 SPEECH = {"input": small(1, 576), "state": small(2, 1, 128)}
+SLOW = {"input": small(1, 288), "state": small(2, 1, 128)}
 FRAME = {
     "mix": small(1, 257, 1, 2),
     "conv_cache": small(2, 1, 16, 16, 33),
     "tra_cache": small(2, 3, 1, 1, 16),
     "inter_cache": small(2, 1, 33, 16),
 }
+# The last is the step: small where a kink is near (Relu, PRelu), large where sums are large.
 TRIED = [
-    ("nnsplit/model.onnx", {"input": RNG.integers(0, 127, (2, 20)).astype(np.uint8)}, "output"),
-    ("silero_vad/silero_vad.onnx", {**SPEECH, "sr": np.array(16000)}, "output"),
-    ("silero_vad/silero_vad.onnx", {**SPEECH, "sr": np.array(8000)}, "stateN"),
-    ("silero_vad/silero_vad_half.onnx", SPEECH, "output"),
-    ("gtcrn/gtcrn.onnx", FRAME, "enh"),
-    ("gtcrn/gtcrn_simple.onnx", FRAME, "enh"),
+    ("nnsplit/model.onnx", {"input": RNG.integers(0, 127, (2, 20), np.uint8)}, "output", 1e-3),
+    ("silero_vad/silero_vad.onnx", {**SPEECH, "sr": np.array(16000)}, "output", 1e-3),
+    ("silero_vad/silero_vad.onnx", {**SLOW, "sr": np.array(8000)}, "stateN", 1e-3),
+    ("silero_vad/silero_vad_half.onnx", SPEECH, "output", 3e-4),
+    ("gtcrn/gtcrn.onnx", FRAME, "enh", 2e-5),
+    ("gtcrn/gtcrn_simple.onnx", FRAME, "enh", 2e-5),
 ]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("path", "feeds", "of"), TRIED)
-def test_a_real_model(path: str, feeds: Feeds, of: str, shared: Path) -> None:
+@pytest.mark.parametrize(("path", "feeds", "of", "step"), TRIED)
+def test_a_real_model(path: str, feeds: Feeds, of: str, step: float, shared: Path) -> None:
     model = onnxpress.load(shared / "models" / path)
     weights = {
         value.name or "": tensor.numpy()
         for value, tensor in stored_values(model.ir)
-        if tensor.dtype.is_floating_point() and tensor.size > 3  # no factors, offsets and the like
+        if tensor.dtype.is_floating_point() and tensor.size > 3  # no factors, and the like
     }
     found = gradient(model, of, list(weights)).run(feeds)
     rng = np.random.default_rng(1)
@@ -54,23 +56,19 @@ def test_a_real_model(path: str, feeds: Feeds, of: str, shared: Path) -> None:
     slopes = [
         (found[gradient_name(name)].astype(np.float64) * way).sum() for name, way in ways.items()
     ]
-    wanted = difference(model, feeds, of, ways)
-    print(path, of, len(ways), sum(slopes), wanted, abs(sum(slopes) - wanted) / abs(wanted))
+    wanted = difference(model, feeds, of, ways, step)
     assert np.count_nonzero(slopes) >= 8
     assert abs(sum(slopes) - wanted) <= 1e-2 * abs(wanted)
 
 
-def difference(model: Model, feeds: Feeds, of: str, ways: Mapping[str, Array]) -> float:
-    """Return how fast the sum of an output changes along `ways`, to the fourth order."""
-
-    def total(step: float) -> float:
-        return float(moved(model, ways, step).run(feeds)[of].astype(np.float64).sum())
-
-    near, far = ((total(h) - total(-h)) / (2 * h) for h in (STEP, 2 * STEP))
-    return (4 * near - far) / 3
-
-
-STEP = 2e-3
+def difference(
+    model: Model, feeds: Feeds, of: str, ways: Mapping[str, Array], step: float
+) -> float:
+    """Return how fast the sum of an output changes along `ways`."""
+    up, down = (
+        float(moved(model, ways, h).run(feeds)[of].astype(np.float64).sum()) for h in (step, -step)
+    )
+    return (up - down) / (2 * step)
 
 
 def moved(model: Model, ways: Mapping[str, Array], step: float) -> Model:

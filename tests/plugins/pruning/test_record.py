@@ -10,7 +10,7 @@ import numpy as np
 from onnxpress.graph.model import Model
 from onnxpress.job import Job
 from onnxpress_pruning import MagnitudePruning
-from onnxpress_pruning.record import PRUNED, masks_of, pruned_names
+from onnxpress.graph.pruned import PRUNED, masks_of, pruned_names
 from tests.plugins.pruning.models import products
 
 

@@ -73,25 +73,40 @@ class _Heads:
     @cached_property
     def weights(self) -> Tensor:
         """`P` of every head, which the node may give out already."""
-        at, op = self.at, self.at.op
-        if self._gives(WEIGHTS):
-            found = at.output(3)
-        else:
-            asked = {**attributes_of(at.node), "qk_matmul_output_mode": WEIGHTS}
-            found = op.many("Attention", 4, *at.x, **asked)[3]
-        q, k = self._apart(at.input(0), "q_num_heads"), self.k
-        places = None if k.shape is None else k.shape[2]
-        return op.typed(found.value, q.dtype, [*(q.shape or (None,) * 4)[:3], places])
+        at, q = self.at, self._apart(self.at.input(0), "q_num_heads")
+        given = at.output(3) if self._gives(WEIGHTS) else self._again[3]
+        return self._of_shape(given, [q.size(0), q.size(1), q.size(2), self._places(1)])
+
+    @cached_property
+    def _again(self) -> tuple[Tensor, ...]:
+        """The outputs of the same node, of which the last one is `P`."""
+        asked = {**attributes_of(self.at.node), "qk_matmul_output_mode": WEIGHTS}
+        return self.at.op.many("Attention", 4, *self.at.x, **asked)
 
     def _cache(self, index: int) -> Tensor:
-        """Return all keys or values, those of the past first."""
+        """Return all keys or values, those of the past first.
+
+        ONNX Runtime wants these outputs to be read where a past is given.
+        """
         new = self._apart(self.at.input(index), "kv_num_heads")
         if not self.at.has(index + 3):
             return new
-        past = self.at.input(index + 3)
-        joined = self.at.op("Concat", past, new, axis=2)
-        shape = None if new.shape is None else [*new.shape[:2], None, new.shape[3]]
-        return self.at.op.typed(joined.value, new.dtype, shape)
+        sizes = [new.size(0), new.size(1), self._places(index), new.size(3)]
+        return self._of_shape(self._again[index], sizes)
+
+    def _places(self, index: int) -> Tensor:
+        """Return how many places keys or values have."""
+        new = self._apart(self.at.input(index), "kv_num_heads").size(2)
+        return new + self.at.input(index + 3).size(2) if self.at.has(index + 3) else new
+
+    def _of_shape(self, x: Tensor, sizes: list[Tensor]) -> Tensor:
+        """Say what the shape of an output is: shape inference of ONNX forgets about the past."""
+        q = self._apart(self.at.input(0), "q_num_heads")
+        if not self.at.has(4) and q.fixed is not None and self.k.fixed is not None:
+            known = (*q.fixed[:3], self.k.fixed[2])
+            return self.at.op.typed(x.value, q.dtype, known)
+        shaped = self.at.op("Reshape", x, self.at.op.concat(sizes))
+        return self.at.op.typed(shaped.value, q.dtype, [None] * 4)
 
     def _of_cache(self, gradient: Tensor, index: int) -> tuple[Tensor | None, Tensor | None]:
         """Return the gradients of new and of past keys or values."""

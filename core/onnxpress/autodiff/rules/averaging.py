@@ -8,7 +8,8 @@ import numpy as np
 
 from onnxpress.autodiff.rules.convolution import gradient_of, ranked
 from onnxpress.autodiff.rules.spreading import spread
-from onnxpress.autodiff.rules.windows import Sizes, Window, spatial, window_of
+from onnxpress.autodiff.rules.window_attributes import window_of
+from onnxpress.autodiff.rules.windows import Sizes, Window, spatial
 from onnxpress.autodiff.site import Site
 from onnxpress.autodiff.table import GRADIENTS
 from onnxpress.autodiff.tensor import Tensor

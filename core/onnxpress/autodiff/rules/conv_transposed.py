@@ -6,14 +6,8 @@ import numpy as np
 
 from onnxpress.autodiff.rules.conv_weight import Correlation, weight_gradient
 from onnxpress.autodiff.rules.convolution import bias_gradient, gradient_of, kernel_of, ranked
-from onnxpress.autodiff.rules.windows import (
-    Sizes,
-    Window,
-    halves,
-    spatial,
-    spatial_axes,
-    tensor_of,
-)
+from onnxpress.autodiff.rules.window_attributes import halves, spatial_axes
+from onnxpress.autodiff.rules.windows import Sizes, Window, spatial, tensor_of
 from onnxpress.autodiff.site import Site
 from onnxpress.autodiff.table import GRADIENTS, Gradients
 from onnxpress.autodiff.tensor import Tensor

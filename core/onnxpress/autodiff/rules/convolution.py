@@ -8,15 +8,8 @@ from typing import Final
 import numpy as np
 
 from onnxpress.autodiff.rules.conv_weight import Correlation, weight_gradient
-from onnxpress.autodiff.rules.windows import (
-    Sizes,
-    Window,
-    resized,
-    shaped_like,
-    spatial,
-    spatial_axes,
-    window_of,
-)
+from onnxpress.autodiff.rules.window_attributes import spatial_axes, window_of
+from onnxpress.autodiff.rules.windows import Sizes, Window, resized, shaped_like, spatial
 from onnxpress.autodiff.site import Site
 from onnxpress.autodiff.table import GRADIENTS, Gradients
 from onnxpress.autodiff.tensor import Tensor

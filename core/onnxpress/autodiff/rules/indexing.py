@@ -14,7 +14,16 @@ from onnxpress.autodiff.moving import (
 )
 from onnxpress.autodiff.requests import requested
 from onnxpress.autodiff.site import Site
-from onnxpress.autodiff.sizes import difference, positions, product, size, sizes, to_shape, upto, vector
+from onnxpress.autodiff.sizes import (
+    difference,
+    positions,
+    product,
+    size,
+    sizes,
+    to_shape,
+    upto,
+    vector,
+)
 from onnxpress.autodiff.table import GRADIENTS, Gradients
 from onnxpress.autodiff.tensor import Tensor
 

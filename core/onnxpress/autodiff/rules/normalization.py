@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import onnx_ir as ir
 
+from onnxpress.autodiff.rules.batch_norm import channelled
 from onnxpress.autodiff.site import Site
 from onnxpress.autodiff.table import GRADIENTS, Gradients
 from onnxpress.autodiff.tensor import Tensor
@@ -124,32 +125,22 @@ def _root_mean_square(at: Site) -> Gradients:
 
 @GRADIENTS("InstanceNormalization")
 def _instance(at: Site) -> Gradients:
-    x, dy = at.input(0), at.gradient
-    spatial = _behind_channels(at)
+    x, dy = channelled(at, at.input(0)), channelled(at, at.gradient)
+    spatial = tuple(range(2, x.rank or 0))
     unit = normalized(x, spatial, at.number("epsilon", 1e-5))
-    dx = unit.back(dy * _per_channel(at.input(1), spatial)) if at.needs(0) else None
+    dx = unit.back(dy * _per_channel(at.input(1), spatial)).reshape_like(at.input(0))
     return dx, *_affine(dy, unit.x, spatial)
 
 
 @GRADIENTS("GroupNormalization", since=21)
 def _group(at: Site) -> Gradients:
     """Scale and bias are one per channel from opset 21 on, the statistics one per group."""
-    x, dy, groups = at.input(0), at.gradient, at.integer("num_groups")
-    spatial = _behind_channels(at)
+    x, dy = channelled(at, at.input(0)), channelled(at, at.gradient)
+    spatial, groups = tuple(range(2, x.rank or 0)), at.integer("num_groups")
     unit = normalized(x.reshape(0, groups, -1), (2,), at.number("epsilon", 1e-5))
     scaled = dy * _per_channel(at.input(1), spatial)
-    dx = unit.back(scaled.reshape(0, groups, -1)).reshape_like(x) if at.needs(0) else None
+    dx = unit.back(scaled.reshape(0, groups, -1)).reshape_like(at.input(0))
     return dx, *_affine(dy, unit.x.reshape_like(x), spatial)
-
-
-def _behind_channels(at: Site) -> tuple[int, ...]:
-    rank = at.input(0).rank or at.output().rank or at.gradient.rank
-    if rank is None:
-        raise ModelError(
-            f"how many axes {at.node.op_type} {at.node.name!r} has is unknown; "
-            "give its input a shape"
-        )
-    return tuple(range(2, rank))
 
 
 def _per_channel(x: Tensor, spatial: tuple[int, ...]) -> Tensor:

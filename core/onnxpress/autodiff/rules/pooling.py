@@ -14,7 +14,8 @@ import onnx_ir as ir
 from onnxpress.autodiff.builder import Builder
 from onnxpress.autodiff.rules.convolution import gradient_of, ranked
 from onnxpress.autodiff.rules.spreading import folded, unfolded, window_sums
-from onnxpress.autodiff.rules.windows import Window, lowest, spatial, window_of
+from onnxpress.autodiff.rules.window_attributes import window_of
+from onnxpress.autodiff.rules.windows import Window, lowest, spatial
 from onnxpress.autodiff.site import Site
 from onnxpress.autodiff.table import GRADIENTS
 from onnxpress.autodiff.tensor import Tensor

@@ -6,6 +6,7 @@ computes it when the model is loaded if the sizes are known.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from math import prod
 from typing import Any, Final
 
@@ -14,10 +15,11 @@ import onnx_ir as ir
 
 from onnxpress.autodiff.along import apply_along
 from onnxpress.autodiff.site import Site
-from onnxpress.autodiff.sizes import size, sizes, to_shape, vector
+from onnxpress.autodiff.sizes import ranked, size, sizes, to_shape, vector
 from onnxpress.autodiff.table import GRADIENTS
 from onnxpress.autodiff.tensor import Tensor
-from onnxpress.errors import UsageError
+from onnxpress.errors import ModelError
+from onnxpress.graph.types import Dim
 
 _KEPT: Final = (
     "antialias",
@@ -33,13 +35,15 @@ _KEPT: Final = (
 @GRADIENTS("Resize")
 def _resize(at: Site) -> Tensor:
     x, dx = at.input(0), at.gradient
+    given = at.input(3 if at.has(3) else 2).fixed
+    if given is not None and at.ints("axes") is None:  # one number for each axis
+        x, dx = ranked(x, given[0]), ranked(dx, given[0])
     if x.rank is None:
-        raise UsageError(
+        raise ModelError(
             f"the gradient of Resize {at.node.name!r} needs the number of axes of "
-            f"{x.name!r}, which is unknown; run shape inference, or give it a type"
+            f"{x.name!r}, which is unknown; give it a shape (symbols will do)"
         )
-    if dx.rank is None:  # the sizes are computed in the graph
-        dx = at.op.typed(dx.value, dx.dtype, (None,) * x.rank)
+    dx = ranked(dx, x.rank)
     axes = [axis % x.rank for axis in at.ints("axes") or range(x.rank)]
     repeats = {a: _repeats(at, i, a) for i, a in enumerate(axes)}
     dx = _summed(at, dx, {a: n for a, n in repeats.items() if n is not None and n > 1})
@@ -87,8 +91,7 @@ def _summed(at: Site, dy: Tensor, repeats: dict[int, int]) -> Tensor:
     kernel = [repeats.get(axis, 1) for axis in range(2, rank)]
     if min(repeats) > 1 and len(kernel) in {2, 3}:
         pooled = op("AveragePool", dy, kernel_shape=kernel, strides=kernel) * prod(kernel)
-        known = [d if n == 1 else None for d, n in zip(dy.shape or (), [1, 1, *kernel], strict=True)]
-        return op.typed(pooled.value, dy.dtype, known)
+        return op.typed(pooled.value, dy.dtype, _kept_sizes(dy, repeats))
     split: list[int | Tensor] = []
     over: list[int] = []
     x = at.input(0)
@@ -99,6 +102,10 @@ def _summed(at: Site, dy: Tensor, repeats: dict[int, int]) -> Tensor:
         else:
             split.append(own)
     return to_shape(dy, *split).sum(tuple(over), keepdims=False)
+
+
+def _kept_sizes(dy: Tensor, changed: Collection[int]) -> list[Dim]:
+    return [None if i in changed else dim for i, dim in enumerate(dy.shape or ())]
 
 
 def _matrix(at: Site, i: int, axes: list[int]) -> Tensor:
@@ -134,7 +141,7 @@ def _probed(at: Site, i: int, axes: list[int]) -> Tensor:
     flat = to_shape(_identity(at, lengths[i]), 1, lengths[i], *alone)
     whole = op("Expand", flat, vector(op, 1, lengths[i], *lengths))
     policy = at.text("keep_aspect_ratio_policy", "stretch")
-    given = {"axes": tuple(range(2, 2 + count)), "keep_aspect_ratio_policy": policy}
+    given: dict[str, Any] = {"axes": tuple(range(2, 2 + count)), "keep_aspect_ratio_policy": policy}
     resized = op("Resize", whole, None, None, at.input(3), **_kept(at), **given)
     others = [2 + k for k in range(count) if k != i]
     if others:
@@ -146,7 +153,8 @@ def _probed(at: Site, i: int, axes: list[int]) -> Tensor:
 
 def _identity(at: Site, length: int | Tensor) -> Tensor:
     op = at.op
-    eye = op("EyeLike", op("ConstantOfShape", vector(op, length, length)), dtype=int(ir.DataType.FLOAT))
+    square = op("ConstantOfShape", vector(op, length, length))
+    eye = op("EyeLike", square, dtype=int(ir.DataType.FLOAT))
     known = length if isinstance(length, int) else None
     return op.typed(eye.value, ir.DataType.FLOAT, (known, known))
 

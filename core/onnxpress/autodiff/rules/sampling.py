@@ -22,7 +22,7 @@ from onnxpress.autodiff.site import Site
 from onnxpress.autodiff.sizes import product, size, sizes, to_shape, upto, vector
 from onnxpress.autodiff.table import GRADIENTS, Gradients
 from onnxpress.autodiff.tensor import Tensor
-from onnxpress.errors import UsageError
+from onnxpress.errors import ModelError
 
 Length: TypeAlias = float | Tensor
 """How many pixels an axis has: a number, or computed, as a float."""
@@ -36,9 +36,9 @@ def _affine_grid(at: Site) -> Tensor:
     if not isinstance(axes, int) and wanted.fixed:  # (N, C, and the sizes of the axes)
         axes = wanted.fixed[0] - 2
     if not isinstance(axes, int):
-        raise UsageError(
+        raise ModelError(
             f"the gradient of AffineGrid {at.node.name!r} needs to know whether {theta.name!r} is "
-            "2-D or 3-D; run shape inference, or give it a type"
+            "2-D or 3-D; give it a shape (symbols will do)"
         )
     count = size(theta, 0)
     same = op.constant(np.eye(axes, axes + 1)[None], theta.dtype)
@@ -69,9 +69,9 @@ class Tap:
 def _grid_sample(at: Site) -> Gradients:
     op, x, grid = at.op, at.input(0), at.input(1)
     if x.rank is None or grid.rank is None:
-        raise UsageError(
+        raise ModelError(
             f"the gradient of GridSample {at.node.name!r} needs the number of axes of its inputs, "
-            "which is unknown; run shape inference, or give them types"
+            "which is unknown; give them shapes (symbols will do)"
         )
     count, channels, *lengths = sizes(x)
     points = product(op, sizes(grid, 1, -1))
@@ -132,7 +132,7 @@ def _taps(at: Site, axis: int, given: Tensor) -> list[Tap]:
     aligned = bool(at.integer("align_corners"))
     scale = (length - 1) * 0.5 if aligned else length * 0.5
     place = (given + 1) * scale if aligned else (given + 1) * scale - 0.5
-    mode = {"bilinear": "linear", "bicubic": "cubic"}.get(m := at.text("mode", "linear"), m)
+    mode = at.text("mode", "linear")
     if mode == "nearest":
         nearest = _into_range(at, at.op("Round", place), length)[0]
         return [_tap(at, nearest, None, None, length)]

@@ -35,9 +35,7 @@ class Slots:
         axis = self.at.integer("axis")
         if reduction == "add":
             return add_elements(x, self.at.input(1), updates, axis)
-        return x.op(
-            "ScatterElements", x, self.at.input(1), updates, axis=axis, reduction=reduction
-        )
+        return x.op("ScatterElements", x, self.at.input(1), updates, axis=axis, reduction=reduction)
 
 
 @GRADIENTS("ScatterElements", "ScatterND")

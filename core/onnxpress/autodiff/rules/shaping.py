@@ -6,7 +6,7 @@ import onnx_ir as ir
 
 from onnxpress.autodiff.requests import requested
 from onnxpress.autodiff.site import Site
-from onnxpress.autodiff.sizes import size, sizes, to_shape, vector
+from onnxpress.autodiff.sizes import ranked, size, sizes, to_shape, vector
 from onnxpress.autodiff.table import GRADIENTS, Gradients
 from onnxpress.autodiff.tensor import Tensor
 
@@ -64,10 +64,11 @@ def _depth_to_space(at: Site) -> Tensor:
     deep = op("SpaceToDepth", dy, blocksize=block)
     if at.text("mode", "DCR") == "DCR":
         return deep
-    count, channels, *_ = sizes(dy)
-    height, width = sizes(at.input(0), 2)
+    x = ranked(at.input(0), 4)
+    count, channels, *_ = sizes(ranked(dy, 4))
+    height, width = sizes(x, 2)
     split = to_shape(deep, count, block * block, channels, height, width)
-    return to_shape(split.transpose(0, 2, 1, 3, 4), *sizes(at.input(0)))
+    return to_shape(split.transpose(0, 2, 1, 3, 4), *sizes(x))
 
 
 @GRADIENTS("SpaceToDepth")

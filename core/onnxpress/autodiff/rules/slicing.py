@@ -79,12 +79,13 @@ def _element(numbers: Tensor, index: int) -> Tensor:
     return numbers.op("Gather", numbers, numbers.op.ints(index)).cast(ir.DataType.INT64)
 
 
-def _first(op: Builder, start: int | Tensor, length: int | Tensor, *, backwards: bool) -> int | Tensor:
+def _first(
+    op: Builder, start: int | Tensor, length: int | Tensor, *, backwards: bool
+) -> int | Tensor:
     """Return where a slice begins: a negative start counts from the end, others are clamped."""
-    if isinstance(start, int) and (isinstance(length, int) or (start == 0 and not backwards)):
-        if start == 0 and not isinstance(length, int):
-            return 0
-        assert isinstance(length, int)
+    if isinstance(start, int) and start == 0 and not backwards:
+        return 0
+    if isinstance(start, int) and isinstance(length, int):
         return min(max(start + length if start < 0 else start, 0), length - backwards)
     end, begin = vector(op, length), vector(op, start)
     if isinstance(start, int):
@@ -135,7 +136,8 @@ def _spread(dy: Tensor, cuts: Sequence[Cut]) -> Tensor:
         if axis in wide:
             pads[len(split)] = wide[axis] - 1
             split.append(1)
-    apart = op("Pad", to_shape(dy, *split), op.ints(*[0] * len(pads), *pads.values()), None, op.ints(*pads))
+    behind = op.ints(*[0] * len(pads), *pads.values())
+    apart = op("Pad", to_shape(dy, *split), behind, None, op.ints(*pads))
     return to_shape(apart, *(_times(n, wide.get(axis, 1)) for axis, n in enumerate(sizes(dy))))
 
 

@@ -6,10 +6,10 @@ from itertools import product as offsets
 from math import prod
 
 from onnxpress.autodiff.site import Site
-from onnxpress.autodiff.sizes import sizes, to_shape
+from onnxpress.autodiff.sizes import ranked, sizes, to_shape
 from onnxpress.autodiff.table import GRADIENTS
 from onnxpress.autodiff.tensor import Tensor
-from onnxpress.errors import UsageError
+from onnxpress.errors import ModelError
 
 
 @GRADIENTS("MaxUnpool")
@@ -24,7 +24,7 @@ def _col2im(at: Site) -> Tensor:
     """Im2Col: for each offset in the window, the pixels that all windows have there."""
     op, image, window = at.op, at.constant(1), at.constant(2)
     if image is None or window is None:
-        raise UsageError(
+        raise ModelError(
             f"the gradient of Col2Im {at.node.name!r} needs image_shape and block_shape stored in "
             "the model; here they are computed"
         )
@@ -39,7 +39,7 @@ def _col2im(at: Site) -> Tensor:
         + 1
         for i, n in enumerate(image)
     ]
-    count = sizes(at.input(0), 0, 1)
+    count = sizes(ranked(at.input(0), 3), 0, 1)
     channels = at.gradient.size(1)
     parts = []
     for offset in offsets(*(range(int(n)) for n in window)):

@@ -46,9 +46,8 @@ for mode, name in {"linear": "bilinear", "cubic": "bicubic"}.items():
         note=f"{mode} antialias", cubic_coeff_a=-0.5,
     )  # fmt: skip
 # Each element repeated, which is a sum in reverse; `nearest_mode` decides whether it is.
-for nearest, coordinates, n in product(
-    ("round_prefer_floor", "round_prefer_ceil", "floor", "ceil"), ("half_pixel", "asymmetric"), (2, 3)
-):
+ROUNDING = ("round_prefer_floor", "round_prefer_ceil", "floor", "ceil")
+for nearest, coordinates, n in product(ROUNDING, ("half_pixel", "asymmetric"), (2, 3)):
     case(
         "Resize", X, None, scales(1, 1, n, 2), wrt=(0,), stored=(2,), nearest_mode=nearest,
         coordinate_transformation_mode=coordinates, note=f"{nearest} {coordinates} {n}",
@@ -66,8 +65,18 @@ case(
 )  # fmt: skip
 case("Resize", normal(1, 1, 2, 3, 2), None, None, sizes(1, 1, 4, 3, 4), note="3-D, repeated")
 case("Resize", X, None, scales(2.5, 1), wrt=(0,), stored=(), axes=[-1, 2], note="axes, fed")
-case("Resize", X, None, None, sizes(7, 6), axes=[2, 3], mode="cubic", stored=(), note="sizes fed",
-     dynamic=False)  # ONNX Runtime does not load it without knowing how many sizes there are
+case(
+    "Resize",
+    X,
+    None,
+    None,
+    sizes(7, 6),
+    axes=[2, 3],
+    mode="cubic",
+    stored=(),
+    note="sizes fed",
+    dynamic=False,
+)  # ONNX Runtime does not load it without knowing how many sizes there are
 case(
     "Resize", X, None, scales(1, 1, 1.7, 0.6), wrt=(0,), stored=(2,), mode="cubic",
     exclude_outside=1, note="exclude_outside",

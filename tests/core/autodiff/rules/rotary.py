@@ -11,7 +11,7 @@ PLACES = np.array([[4, 0, 4], [1, 2, 3]])
 
 
 def rotary(
-    note: str, heads: int = 0, width: int = 6, interleaved: int = 0, places: bool = True
+    note: str, *, heads: int = 0, width: int = 6, interleaved: int = 0, places: bool = True
 ) -> None:
     """Register a case with 2 heads of 6 channels, the first `width` of which are turned."""
     x = normal(2, 3, 12) if heads else normal(2, 2, 3, 6)

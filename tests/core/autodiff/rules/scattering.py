@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import numpy as np
-import torch
 
 from tests.core.autodiff.cases import case, normal, positive, spread
 

@@ -12,6 +12,7 @@ def ints(*numbers: int) -> np.ndarray[tuple[int, ...], np.dtype[np.int64]]:
 
 
 X = normal(2, 3, 4)
+YES, NO = np.ones((), bool), np.zeros((), bool)
 
 case("Reshape", X, ints(4, -1), torch=lambda x, _s: x.reshape(4, -1))
 case("Reshape", X, ints(0, 12), torch=lambda x, _s: x.reshape(2, 12), note="keeps a size")
@@ -43,12 +44,12 @@ case("Trilu", X, np.array(-1), upper=1, stored=(), torch=lambda x, _k: x.triu(-1
 case("ReverseSequence", normal(4, 3, 2), ints(4, 1, 2), time_axis=0, batch_axis=1)
 case("ReverseSequence", normal(3, 4), ints(4, 1, 2), time_axis=1, batch_axis=0, note="batch first")
 case("Dropout", X, torch=lambda x: x, note="inference")
-case("Dropout", X, np.array(0.4), np.array(False), wrt=(0,), stored=(1, 2), note="not training")
+case("Dropout", X, np.array(0.4), NO, wrt=(0,), stored=(1, 2), note="not training")
 # With a seed, ONNX Runtime draws the same mask in every new session.
-case("Dropout", X, np.array(0.4), np.array(True), wrt=(0,), stored=(1, 2), seed=3, note="training")
-case("Dropout", X, None, np.array(True), seed=3, outputs=2, note="with mask")
-case("Dropout", X, np.array(0.4), np.array(True), wrt=(0,), stored=(1,), seed=3, note="told to")
-case("Dropout", X, None, np.array(False), wrt=(0,), stored=(), seed=3, note="told not to")
+case("Dropout", X, np.array(0.4), YES, wrt=(0,), stored=(1, 2), seed=3, note="training")
+case("Dropout", X, None, YES, seed=3, outputs=2, note="with mask")
+case("Dropout", X, np.array(0.4), YES, wrt=(0,), stored=(1,), seed=3, note="told to")
+case("Dropout", X, None, NO, wrt=(0,), stored=(), seed=3, note="told not to")
 for axis in (1, -2):
     case(
         "Concat", X, normal(2, 2, 4), normal(2, 1, 4), axis=axis, note=f"axis={axis}",

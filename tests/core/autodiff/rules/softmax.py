@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import torch
 from torch.nn import functional
@@ -23,13 +21,3 @@ for p, axis in ((1, -1), (2, -1), (2, 1), (1, 0)):
 case("LpNormalization", np.array([[0.0, 0.0], [3.0, 4.0]]), differences=False, smooth=False,
      note="zero vector",
      torch=lambda x: torch.cat([x[:1] * 0, functional.normalize(x[1:], 2, -1)]))  # fmt: skip
-
-
-def standard(x: Any, axes: tuple[int, ...]) -> Any:
-    mean = x.mean(axes, keepdim=True)
-    return (x - mean) / x.std(axes, correction=0, keepdim=True)
-
-
-case("MeanVarianceNormalization", normal(2, 3, 4, 2), torch=lambda x: standard(x, (0, 2, 3)))
-case("MeanVarianceNormalization", normal(2, 3, 4), axes=[-1], note="axes",
-     torch=lambda x: standard(x, (-1,)))  # fmt: skip

@@ -1,0 +1,134 @@
+"""What exporters bake into single operators when the batch size is fixed, and how to free it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Final, TypeAlias
+
+import onnx_ir as ir
+
+from onnxpress.graph.dynamic_site import Place, Site, carried
+from onnxpress.rules import RuleTable
+
+Repair: TypeAlias = Callable[[Site], None]
+"""Changes a node so that it takes any batch size; does nothing where it does so already."""
+
+REPAIRS: Final[RuleTable[Repair]] = RuleTable("dynamic-batch")
+
+_SIZES: Final = 3  # input of Resize
+
+
+@REPAIRS("Reshape")
+def _reshape(at: Site) -> None:
+    data = at.input(0)
+    place, target = at.place(data), at.sizes(1)
+    if place is None or data is None:
+        return
+    before, after = at.old(data), at.old(at.node.outputs[0])
+    if before is None or after is None:
+        _copy_first(at, place, target)
+        return
+    found = next(iter(carried(place, before, after, at.batch)), None)
+    if found is None or 0 in after:
+        return
+    at.put(at.node.outputs[0], found)
+    wanted = [size * at.factor if axis == found.axis else size for axis, size in enumerate(after)]
+    if target is None or not _gives(target, at, wanted, place):
+        at.set_sizes(1, [-1 if axis == found.axis else size for axis, size in enumerate(after)])
+
+
+def _gives(target: list[int], at: Site, wanted: list[int], place: Place) -> bool:
+    """Say whether a target leads to the wanted shape already."""
+    before = list(at.old(at.input(0)) or ())
+    before[place.axis] *= at.factor
+    copies = not at.node.attributes.get_int("allowzero", 0)
+    if len(target) != len(wanted):
+        return False
+    found = [
+        before[axis] if size == 0 and copies and axis < len(before) else size
+        for axis, size in enumerate(target)
+    ]
+    return all(size in {-1, want} for size, want in zip(found, wanted, strict=True))
+
+
+def _copy_first(at: Site, place: Place, target: list[int] | None) -> None:
+    """Let a target whose other sizes are open take its first one from the data."""
+    copies = not at.node.attributes.get_int("allowzero", 0)
+    if target and place == Place(0) and target[0] == at.batch and (copies or -1 not in target):
+        at.set_sizes(1, [0 if copies else -1, *target[1:]])
+
+
+@REPAIRS("Expand")
+def _expand(at: Site) -> None:
+    # Expand broadcasts both ways, so a size of 1 leaves the batch as it is.
+    data = at.input(0)
+    place, target, before = at.place(data), at.sizes(1), at.old(data)
+    if place is None or target is None or before is None:
+        return
+    axis = place.axis + len(target) - len(before)
+    if axis >= 0 and target[axis] == before[place.axis]:
+        at.set_sizes(1, [1 if i == axis else size for i, size in enumerate(target)])
+
+
+@REPAIRS("Resize", since=18)
+def _resize(at: Site) -> None:
+    place, sizes, before = at.place(at.input(0)), at.sizes(_SIZES), at.old(at.input(0))
+    crops = at.node.attributes.get_string("coordinate_transformation_mode", "")
+    if place is None or not sizes or before is None or crops == "tf_crop_and_resize":
+        return
+    given = at.node.attributes.get("axes")
+    axes = [axis % len(before) for axis in given.as_ints()] if given else list(range(len(before)))
+    if place.axis in axes and sizes[axes.index(place.axis)] == before[place.axis]:
+        kept = [(axis, size) for axis, size in zip(axes, sizes, strict=True) if axis != place.axis]
+        at.node.attributes.add(ir.AttrInt64s("axes", [axis for axis, _ in kept]))
+        at.set_sizes(_SIZES, [size for _, size in kept])
+
+
+@REPAIRS("Concat")
+def _concat(at: Site) -> None:
+    axis = at.node.attributes.get_int("axis", 0)
+    before = at.old(at.input(0))
+    _spread_to_all(at, range(len(at.node.inputs)), None if before is None else axis % len(before))
+
+
+@REPAIRS("GatherElements", "GridSample", "ScatterElements")
+def _alike(at: Site) -> None:
+    _spread_to_all(at, range(len(at.node.inputs)), None)
+
+
+@REPAIRS("LSTM", "GRU", "RNN")
+def _recurrent(at: Site) -> None:
+    x = at.input(0)
+    for index in (5, 6):  # initial_h, initial_c
+        state, place = at.input(index), at.place(x)
+        if x is not None and state is not None and place is not None:
+            axis = 0 if at.node.attributes.get_int("layout", 0) else 1
+            _spread(at, index, axis, x, place)
+
+
+def _spread_to_all(at: Site, indices: Iterable[int], but: int | None) -> None:
+    """Repeat what has one sample for all samples that the others have, on their axis."""
+    values = [at.input(index) for index in indices]
+    model = next(((v, p) for v in values if v is not None and (p := at.place(v))), None)
+    if model is None or model[1].axis == but:
+        return
+    for index, value in enumerate(values):
+        if value is not None:
+            _spread(at, index, model[1].axis, *model)
+
+
+def _spread(at: Site, index: int, axis: int, like: ir.Value, place: Place) -> None:
+    """Repeat an input that has one sample as often as `like` has samples."""
+    value = at.input(index)
+    shape = at.old(value)
+    if value is None or at.place(value) is not None or shape is None or not place.alone:
+        return
+    if at.batch != 1 or axis >= len(shape) or shape[axis] != 1:
+        return
+    count = at.new("Shape", like, start=place.axis, end=place.axis + 1)
+    name = f"{value.name}_ones"
+    sides = [at.ints([1] * n, name) for n in (axis, len(shape) - axis - 1)]
+    target = at.new("Concat", sides[0], count, sides[1], axis=0)
+    spread = at.new("Expand", value, target)
+    at.put(spread, Place(axis))
+    at.node.replace_input_with(index, spread)

@@ -34,6 +34,7 @@ class Job:
         changed: What the step did so far.
         declined: What it left alone so far, with reasons.
         plugins: Where objectives are looked up; all that are installed if None.
+        summary: What the step did in one line, where that says more than a count of changes.
     """
 
     data: Data | None = None
@@ -43,6 +44,7 @@ class Job:
     changed: list[Changed] = field(default_factory=list)
     declined: list[Declined] = field(default_factory=list)
     plugins: Plugins | None = None
+    summary: str = ""
 
     def change(self, subject: str, **details: Any) -> None:
         """Report what was done to `subject` (a layer, a tensor), with figures."""

@@ -17,7 +17,7 @@ from onnxpress.events import Event, StepFinished, StepStarted
 from onnxpress.graph.history import append_step
 from onnxpress.importing import load
 from onnxpress.job import Job
-from onnxpress.recipe.steps import describe, options_of
+from onnxpress.recipe.steps import asked, describe, options_of
 from onnxpress.report import StepReport
 from onnxpress.verifying import verify
 
@@ -103,9 +103,7 @@ class Pipeline:
 
     def _attempt(self, index: int, step: Transform, model: Model) -> Attempt:
         total, options = len(self.recipe.steps), options_of(step)
-        job = Job(
-            self.data, self.seed(index), self.plugins.rules, self.tell, plugins=self.plugins
-        )
+        job = Job(self.data, self.seed(index), self.plugins.rules, self.tell, plugins=self.plugins)
         self.tell(StepStarted(index, total, step.name, options))
         with blaming(step, index, total):
             started = perf_counter()
@@ -114,7 +112,9 @@ class Pipeline:
             session = verify(result, self.original)
         changed, declined = len(job.changed), len(job.declined)
         self.tell(StepFinished(index, total, step.name, seconds, changed, declined))
-        report = StepReport(step.name, options, seconds, job.changed, job.declined)
+        report = StepReport(
+            step.name, options, seconds, job.changed, job.declined, job.summary, asked(step)
+        )
         return Attempt(_remembering(result, step, job.seed), session, report)
 
 

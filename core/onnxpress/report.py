@@ -64,6 +64,8 @@ class StepReport:
         seconds: How long it took.
         changed: What it did.
         declined: What it left as it was, and why.
+        summary: What it did in one line, if it said so.
+        asked: The options that were given, much like a SPEC.
     """
 
     name: str
@@ -71,6 +73,8 @@ class StepReport:
     seconds: float
     changed: Sequence[Changed]
     declined: Sequence[Declined]
+    summary: str = ""
+    asked: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """Return all of it as plain data."""
@@ -78,6 +82,7 @@ class StepReport:
             "name": self.name,
             "options": dict(self.options),
             "seconds": round(self.seconds, 3),
+            "summary": self.summary,
             "changed": [{"subject": c.subject, "details": plain(c.details)} for c in self.changed],
             "declined": [{"subject": d.subject, "reason": d.reason} for d in self.declined],
         }

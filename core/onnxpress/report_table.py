@@ -95,14 +95,15 @@ def render_plan(plan: Plan) -> RenderableType:
         if step.report is not None:
             parts += render_step(step.report)
         else:
-            parts += [_head(step.name, f"not tried: {step.reason}"), *_options(step.options)]
+            parts += [_head(step.name, f"not tried: {step.reason}"), *_line(step.asked)]
     return Group(*parts)
 
 
 def render_step(step: StepReport) -> Iterator[RenderableType]:
     """Yield a step, and one line for every reason for which it declined something."""
     yield _head(step.name, f"{step.seconds:.1f} s, {_outcome(step)}")
-    yield from _options(step.options)
+    yield from _line(step.asked)
+    yield from _line(step.summary)
     groups = list(_by_reason(step.declined).items())
     for reason, subjects in groups[:_REASONS]:
         yield _indented(f"{len(subjects)} {_TIMES} {reason}: {_named(subjects)}")
@@ -125,10 +126,8 @@ def _head(name: str, rest: str) -> Text:
     return Text(f"{name}  ", style="bold").append(rest, style="not bold")
 
 
-def _options(options: Mapping[str, object]) -> Iterator[RenderableType]:
-    given = {key: value for key, value in options.items() if value not in (None, [], {})}
-    if given:
-        text = ", ".join(f"{key}={shown(value)}" for key, value in given.items())
+def _line(text: str) -> Iterator[RenderableType]:
+    if text:
         yield _indented(text)
 
 

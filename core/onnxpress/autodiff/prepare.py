@@ -10,6 +10,7 @@ from onnx_ir.passes.common import TopologicalSortPass
 from onnxpress.autodiff.backward import Walk
 from onnxpress.autodiff.expand import DEEPEST, expand_nodes
 from onnxpress.autodiff.inline import inline
+from onnxpress.autodiff.layouts import put_time_first
 from onnxpress.autodiff.lifting import lift_constants
 from onnxpress.graph.types import infer_types
 
@@ -17,7 +18,8 @@ from onnxpress.graph.types import infer_types
 def prepare(model: ir.Model, walk: Walk, of: Collection[str], wrt: Collection[str]) -> None:
     """Inline functions, write out operators that have no rule, and note all types, in place.
 
-    What bodies store is moved to the main graph, where gradients of it can be asked for.
+    What bodies store is moved to the main graph, where gradients of it can be asked for;
+    recurrent nodes with the batch first become such with time first.
 
     An operator on the way from `wrt` to `of` that has no rule of its own is written out by the
     function body that the ONNX standard gives for it, if there is one.
@@ -35,6 +37,7 @@ def prepare(model: ir.Model, walk: Walk, of: Collection[str], wrt: Collection[st
         inline(model)
     TopologicalSortPass()(model)
     lift_constants(model)
+    put_time_first(model)
     annotate(model)
     for _ in range(DEEPEST):
         if not expand_nodes(model, walk, of, wrt):

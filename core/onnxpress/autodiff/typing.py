@@ -62,6 +62,10 @@ def _shaped(node: ir.Node, first: TensorType) -> TensorType | None:
         start, end = (node.attributes.get_int(k, d) for k, d in (("start", 0), ("end", None)))
         axes = None if rank is None else len(range(rank)[slice(start, end)])
         return TensorType(ir.DataType.INT64, None if axes is None else (axes,))
+    if op == "Size":
+        return TensorType(ir.DataType.INT64, ())
+    if op == "NonZero":
+        return TensorType(ir.DataType.INT64, (rank, None))
     if op == "Transpose" and first.shape is not None:
         perm = node.attributes.get("perm")
         order = perm.as_ints() if perm else range(len(first.shape))[::-1]
@@ -80,7 +84,7 @@ def _shaped(node: ir.Node, first: TensorType) -> TensorType | None:
 
 
 _OTHERWISE: Final = frozenset(
-    {"ArgMax", "ArgMin", "ConstantOfShape", "DequantizeLinear", "NonZero", "OneHot", "Size"}
+    {"ArgMax", "ArgMin", "ConstantOfShape", "DequantizeLinear", "OneHot"}
     | {"QuantizeLinear", "EyeLike", "If", "Loop", "Scan", "DynamicQuantizeLinear"}
 )
 

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Final, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
+import numpy as np
 import onnx_ir as ir
 
+from onnxpress.graph.constants import constant_tensor
 from onnxpress.graph.dynamic_site import Place, Site, carried
 from onnxpress.rules import RuleTable
+
+if TYPE_CHECKING:
+    from onnxpress.data.batch import Array
 
 Repair: TypeAlias = Callable[[Site], None]
 """Changes a node so that it takes any batch size; does nothing where it does so already."""
@@ -94,6 +99,45 @@ def _concat(at: Site) -> None:
 @REPAIRS("GatherElements", "GridSample", "ScatterElements")
 def _alike(at: Site) -> None:
     _spread_to_all(at, range(len(at.node.inputs)), None)
+
+
+@REPAIRS("ScatterND")
+def _scatter(at: Site) -> None:
+    # x[:, 2:4] = y is exported with the index of the one sample written out.  With the batch
+    # last in data and updates, the same indices without it write the rows of all samples.
+    data, where, updates = at.input(0), at.input(1), at.input(2)
+    into, of = at.place(data), at.place(updates)
+    stored = None if where is None else constant_tensor(where)
+    if data is None or updates is None or into is None or of is None or stored is None:
+        return
+    indices = np.asarray(stored.numpy())
+    ranks = len(at.old(data) or ()), len(at.old(updates) or ())
+    if not (into.alone and of.alone) or not _names_one_sample(indices, into.axis, of.axis):
+        return
+    rest = np.delete(indices.squeeze(of.axis), into.axis, axis=-1)
+    scattered = at.new(
+        "ScatterND",
+        at.new("Transpose", data, perm=_to_the_end(into.axis, ranks[0])),
+        at.edit.constant(rest, f"{where.name}_of_all" if where is not None else ""),
+        at.new("Transpose", updates, perm=_to_the_end(of.axis, ranks[1])),
+        reduction=at.node.attributes.get_string("reduction", "none"),
+    )
+    at.node.op_type = "Transpose"
+    at.node.resize_inputs(1)
+    at.node.replace_input_with(0, scattered)
+    at.node.attributes.clear()
+    perm = np.argsort(_to_the_end(into.axis, ranks[0])).tolist()
+    at.node.attributes.add(ir.AttrInt64s("perm", perm))
+
+
+def _names_one_sample(indices: Array, column: int, axis: int) -> bool:
+    """Say whether `axis` of the indices counts samples, of which there is one, in `column`."""
+    counted = axis < indices.ndim - 1 and indices.shape[axis] == 1
+    return counted and 0 <= column < indices.shape[-1] > 1 and not indices[..., column].any()
+
+
+def _to_the_end(axis: int, rank: int) -> list[int]:
+    return [*(i for i in range(rank) if i != axis), axis]
 
 
 @REPAIRS("LSTM", "GRU", "RNN")

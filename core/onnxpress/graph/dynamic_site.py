@@ -64,8 +64,9 @@ def carried(place: Place, before: Shape, after: Shape, batch: int) -> list[Place
             found = Place(axis, outer // left, inner // right)
             if found.merged * batch == size:
                 places.append(found)
-    # An axis of its own is likelier than a merged one, and the same axis than another.
-    return sorted(places, key=lambda p: (p.merged > 1, p.axis != place.axis))
+    # An axis of its own is likelier than a merged one, and the same axis than another; of those
+    # that are merged, the first, because (steps, batch, …) becomes rows.
+    return sorted(places, key=lambda p: (not p.alone, p.alone and p.axis != place.axis))
 
 
 @dataclass(frozen=True)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeAlias, TypeVar
+
+from pydantic import BaseModel
 
 from onnxpress.contract import Objective, Transform
 from onnxpress.errors import OptionError, UnknownNameError, UsageError, noting
 from onnxpress.offers import WORDS
+from onnxpress.plain import plain
 from onnxpress.plugins import Plugins
-from onnxpress.recipe.options import Where, fill_in, kebab
+from onnxpress.recipe.options import Where, fill_in, inner_fields, kebab
 from onnxpress.recipe.spec import parse_spec
 
 Step: TypeAlias = str | Mapping[str, Any] | Transform
@@ -61,9 +64,48 @@ def options_of(step: Transform | Objective) -> dict[str, Any]:
 
 def describe(step: Transform | Objective) -> str:
     """Return a step with the options that were given, much like a SPEC."""
-    given = step.model_dump(mode="json", fallback=str, include=step.model_fields_set)
-    options = ",".join(f"{kebab(name)}={shown(value)}" for name, value in given.items())
+    options = asked(step)
     return f"{step.name}:{options}" if options else step.name
+
+
+def asked(step: Transform | Objective) -> str:
+    """Return the options that were given, much like a SPEC.
+
+    Of a table of options, such as ``train``, only those that are not as usual, and without
+    the name of the table where a SPEC needs none.
+    """
+    short = inner_fields(type(step))
+    parts = []
+    for name in sorted(step.model_fields_set, key=[*type(step).model_fields].index):
+        value = getattr(step, name)
+        if isinstance(value, BaseModel) and name in short.values():
+            inner = [(f if f in short else f"{name}.{f}", v) for f, v in _unusual(value)]
+            parts += [f"{kebab(field)}={_spec(own)}" for field, own in inner]
+        else:
+            parts.append(f"{kebab(name)}={_spec(value)}")
+    return ",".join(parts)
+
+
+def _unusual(table: BaseModel) -> Iterator[tuple[str, object]]:
+    """Yield the options that are not at their defaults."""
+    for name, field in type(table).model_fields.items():
+        value = getattr(table, name)
+        if value != field.get_default(call_default_factory=True):
+            yield name, value
+
+
+def _spec(value: object) -> str:
+    """Return a value much as a SPEC has it; of what has a name of its own, that and options."""
+    if isinstance(value, BaseModel):
+        options = ",".join(f"{kebab(name)}={_spec(own)}" for name, own in _unusual(value))
+        name = getattr(value, "name", None)
+        if name is None:
+            return f"{{{options}}}"
+        text = f"{name}:{options}" if options else str(name)
+        return f'"{text}"' if "," in text else text
+    if isinstance(value, list | tuple):
+        return f"[{','.join(map(_spec, value))}]"
+    return shown(plain(value))
 
 
 def shown(value: object) -> str:

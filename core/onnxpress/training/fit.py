@@ -192,7 +192,7 @@ class _Fit:
 
     def _went_wrong(self, feeds: Feeds, results: Mapping[str, float]) -> OnnxpressError:
         bad = next(name for name, value in results.items() if not isfinite(value))
-        given = {**self._runner.state_before(), **feeds}
+        given = {**self._runner.state(), **feeds}
         found = first_not_finite(self._step.model, given, bad)
         what = bad if bad == NORM else _short(bad)
         return self._stopped(f"the {what} is not finite at update {self._at.updates + 1}", found)

@@ -34,9 +34,8 @@ def _open(model: Model, threads: int, provider: str) -> tuple[ort.InferenceSessi
 class Runner:
     """Runs a step again and again; what it carries from step to step never leaves the device.
 
-    State lies in two sets of buffers: a step reads one and writes the other, and the next
-    step the other way round.  So nothing is copied, and what was before the last step is
-    still there.
+    The step writes what a slot becomes where it lay before; see `onnxpress.training.update`
+    for why that is safe.  A step whose losses or gradient are not finite changes nothing.
 
     Args:
         step: The step.
@@ -52,9 +51,8 @@ class Runner:
         self._session, self._kept = _open(step.model, threads, provider)
         self._device = "cpu" if provider == CPU else "cuda"
         self._scalars = [LOSS, *step.losses, NORM]
-        self._buffers = [self._allocated(), self._allocated()]
-        self._now = 0
-        self._bindings = [self._bound(0), self._bound(1)]
+        self._buffers = self._allocated()
+        self._binding = self._bound()
 
     def run(self, feeds: Feeds) -> dict[str, float]:
         """Do one step, and return the losses and the norm of the gradient, by output name.
@@ -65,36 +63,28 @@ class Runner:
         Raises:
             ModelError: If ONNX Runtime fails, with what it said.
         """
-        binding = self._bindings[self._now]
+        binding = self._binding
         for name, array in feeds.items():
             binding.bind_cpu_input(name, np.ascontiguousarray(array))
         try:
             self._session.run_with_iobinding(binding)
         except Exception as error:  # ONNX Runtime's errors have no base class of their own
             raise ModelError(f"ONNX Runtime fails to run the step: {said(error)}") from error
-        self._now = 1 - self._now
         results = binding.get_outputs()[: len(self._scalars)]
         return {n: float(r.numpy()) for n, r in zip(self._scalars, results, strict=True)}
 
     def state(self) -> dict[str, Array]:
         """Return a copy of all slots, by the name of their input."""
-        return self._copied(self._now)
-
-    def state_before(self) -> dict[str, Array]:
-        """Return a copy of the slots as they were before the last step."""
-        return self._copied(1 - self._now)
+        return {name: np.array(buffer.numpy()) for name, buffer in self._buffers.items()}
 
     def values(self) -> Mapping[str, ort.OrtValue]:
         """Return the slots where they lie; the next steps overwrite them."""
-        return self._buffers[self._now]
+        return self._buffers
 
     def restore(self, state: Mapping[str, Array]) -> None:
         """Go on from other slots, such as those of a checkpoint."""
-        for name, buffer in self._buffers[self._now].items():
+        for name, buffer in self._buffers.items():
             buffer.update_inplace(np.ascontiguousarray(state[name]))
-
-    def _copied(self, side: int) -> dict[str, Array]:
-        return {name: np.array(buffer.numpy()) for name, buffer in self._buffers[side].items()}
 
     def _allocated(self) -> dict[str, ort.OrtValue]:
         import onnxruntime as ort
@@ -104,12 +94,12 @@ class Runner:
             for slot in self._step.slots
         }
 
-    def _bound(self, side: int) -> Any:
-        """Bind the slots so that they are read from one side and written to the other."""
+    def _bound(self) -> Any:
+        """Bind every slot to be read and written in one place."""
         binding = self._session.io_binding()
         for name in self._scalars:
             binding.bind_output(name, "cpu")
         for slot in self._step.slots:
-            binding.bind_ortvalue_input(slot.given, self._buffers[side][slot.given])
-            binding.bind_ortvalue_output(slot.result, self._buffers[1 - side][slot.given])
+            binding.bind_ortvalue_input(slot.given, self._buffers[slot.given])
+            binding.bind_ortvalue_output(slot.result, self._buffers[slot.given])
         return binding

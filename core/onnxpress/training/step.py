@@ -134,8 +134,8 @@ class _Builder:
         used = [name for name in self._plan.parameters if self._inputs[name] in gradients]
         if not used:
             raise UsageError("the loss depends on none of the parameters that are to be trained")
-        slots = self._update({n: gradients[self._inputs[n]] for n in used})
-        slots += self._keep_statistics()
+        finite = [loss, *losses.values()]
+        slots = self._update({n: gradients[self._inputs[n]] for n in used}, finite)
         self._publish(loss, LOSS)
         names = tuple(self._publish(part, f"{LOSS}: {name}") for name, part in losses.items())
         unused = tuple(name for name in self._plan.parameters if name not in used)
@@ -175,30 +175,25 @@ class _Builder:
             raise UsageError("there is nothing to minimise; give an objective")
         return self._op.add([term.cast(terms[0].dtype) for term in terms])
 
-    def _update(self, gradients: Mapping[str, Tensor]) -> list[Slot]:
+    def _update(self, gradients: Mapping[str, Tensor], losses: Sequence[Tensor]) -> list[Slot]:
         parameters = {name: self._op.tensor(self._inputs[name]) for name in gradients}
-        emitted = self._plan.update.emit(self._op, parameters, gradients, self._plan.constraints)
-        self._publish(emitted.norm, NORM)
-        slots = []
-        for name, result in emitted.parameters.items():
-            slots.append(self._slot(name, result, self._starts[name].array))
-        for given, (result, owner, initial) in emitted.state.items():
-            slots.append(self._slot(given, result, partial(initial, self._starts[owner])))
-        return slots
-
-    def _keep_statistics(self) -> list[Slot]:
-        """Carry the running statistics of batch normalisations."""
-        return [
-            self._slot(
-                name,
-                self._op.tensor(value).cast(self._inputs[name].dtype),
-                self._starts[name].array,
-            )
+        statistics = {
+            name: self._op.tensor(value).cast(self._inputs[name].dtype)
             for name, value in self._statistics.items()
+        }
+        constraints = self._plan.constraints
+        emitted = self._plan.update.emit(
+            self._op, parameters, gradients, losses, constraints, statistics
+        )
+        self._publish(emitted.norm, NORM)
+        return [
+            Slot(
+                given,
+                self._publish(slot.result, f"next {given}"),
+                partial(slot.initial, self._starts[slot.parameter]),
+            )
+            for given, slot in emitted.slots.items()
         ]
-
-    def _slot(self, given: str, result: Tensor, initial: Callable[[], Array]) -> Slot:
-        return Slot(given, self._publish(result, f"next {given}"), initial)
 
     def _publish(self, tensor: Tensor, wished: str) -> str:
         """Make a tensor an output under a name of its own."""

@@ -72,7 +72,20 @@ def _report(job: Job, fitted: Fitted, options: Training) -> None:
     if options.average is not None:
         details["moving average"] = options.average
     job.change("weights", **details)
+    job.summary = _summary(fitted)
     for name in fitted.unused:
         job.decline(name, "the loss does not depend on it")
     for name in inside_functions(fitted.model):
         job.decline(name, "it is stored inside a function of the model, not in its graph")
+
+
+def _summary(fitted: Fitted) -> str:
+    """Return a line such as ``3 epochs, loss 1.21 → 0.43, score 0.52 → 0.87 (epoch 2 kept)``."""
+    first, last = fitted.history[0], fitted.history[-1]
+    parts = ["1 epoch" if len(fitted.history) == 1 else f"{len(fitted.history)} epochs"]
+    for name in ("loss", "score"):
+        if name in last:
+            was, now = (f"{entry[name]:.3g}" for entry in (first, last))
+            parts.append(f"{name} {now}" if first is last else f"{name} {was} → {now}")
+    kept = f" (epoch {fitted.best_epoch} kept)" if fitted.best_epoch is not None else ""
+    return f"{', '.join(parts)}{kept}"

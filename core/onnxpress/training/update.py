@@ -1,8 +1,13 @@
-"""How parameters follow their gradients: accumulate, clip, the optimizer, constraints, averages."""
+"""How parameters follow their gradients: accumulate, clip, the optimizer, constraints, averages.
+
+All of it is the branch of one If that runs where the losses and the gradient are finite, so
+a step that went wrong changes nothing.  Everything else that reads a parameter runs before the
+If, and its branch works element by element, so that new values may lie where the old ones do.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, TypeAlias
 
@@ -21,9 +26,25 @@ if TYPE_CHECKING:
 RATE: Final = "learning rate"
 COUNT: Final = "number of the update"
 APPLY: Final = "whether to update"
+ACCUMULATED: Final = "accumulated gradient"
 
 Initial: TypeAlias = "Callable[[Start], Array]"
-"""Makes what a piece of state is before the first step, from how its parameter starts."""
+"""Makes what a slot holds before the first step, from how its parameter starts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Next:
+    """What a slot becomes.
+
+    Attributes:
+        result: What it becomes.
+        parameter: The name of the parameter that it is, or belongs to.
+        initial: What it is at first.
+    """
+
+    result: Tensor
+    parameter: str
+    initial: Initial
 
 
 @dataclass
@@ -32,14 +53,11 @@ class Emitted:
 
     Attributes:
         norm: The norm of the gradient over all parameters, before clipping.
-        parameters: What each parameter becomes, by name.
-        state: What is remembered besides, by the name of the input that gives it back: what
-            it becomes, whose it is, and what it is at first.
+        slots: What each slot becomes, by the name of the input that gives it; parameters first.
     """
 
     norm: Tensor
-    parameters: dict[str, Tensor] = field(default_factory=dict)
-    state: dict[str, tuple[Tensor, str, Initial]] = field(default_factory=dict)
+    slots: dict[str, Next]
 
 
 @dataclass(frozen=True)
@@ -66,80 +84,169 @@ class Update:
         op: Builder,
         parameters: Mapping[str, Tensor],
         gradients: Mapping[str, Tensor],
+        losses: Sequence[Tensor],
         constraints: Mapping[str, Constraint],
+        statistics: Mapping[str, Tensor] | None = None,
     ) -> Emitted:
         """Emit what the parameters become.
+
+        Args:
+            op: Adds the nodes.
+            parameters: The parameters, by name.
+            gradients: Their gradients, by the same names.
+            losses: Numbers without axes that have to be finite.
+            constraints: What holds for parameters afterwards, by name.
+            statistics: What follows every batch, whether there is an update or not: what each
+                input of the graph becomes, by its name.
 
         Adds the inputs `RATE`, float; `COUNT`, float, 1 at the first update; and, if gradients
         are accumulated, `APPLY`, bool: false adds up and leaves everything else as it is.
         """
         rate, count = (_scalar(op, name, ir.DataType.FLOAT) for name in (RATE, COUNT))
         wide = {n: g.cast(parameters[n].dtype) for n, g in gradients.items()}
-        emitted = Emitted(global_norm(list(wide.values())))
-        apply = _scalar(op, APPLY, ir.DataType.BOOL) if self.accumulate > 1 else None
-        if apply is not None:
-            wide = self._accumulated(op, wide, apply, emitted)
-        for name, gradient in self._clipped(wide).items():
-            state = self._state(op, name, parameters[name])
-            new, remembered = self.optimizer.build(
-                op, parameters[name], gradient, rate, state, count
-            )
-            if name in constraints:
-                new = constraints[name].apply(new)
-            emitted.parameters[name] = _if(apply, new, parameters[name])
-            for slot, tensor in remembered.items():
-                kept = _if(apply, tensor, state[slot])
-                emitted.state[_called(slot, name)] = kept, name, Start.zeros
-        self._add_averages(op, emitted, apply)
-        return emitted
+        norm = global_norm(list(wide.values()))
+        finite = _all_finite(op, [norm, *losses])
+        branch = _Branch(self, op, parameters, constraints, rate, count)
+        always = {n: Next(t, n, Start.array) for n, t in (statistics or {}).items()}
+        if self.accumulate == 1:
+            return Emitted(norm, branch.only_if(finite, {**branch.updated(wide), **always}))
+        apply = _scalar(op, APPLY, ir.DataType.BOOL)
+        added = branch.accumulated(wide)
+        whole = {n: slot.result for n, slot in zip(gradients, added.values(), strict=True)}
+        emptied = {
+            given: Next(op.zeros_like(slot.result), slot.parameter, slot.initial)
+            for given, slot in added.items()
+        }
+        updated = {**branch.updated(whole), **emptied, **always}
+        condition = op("And", finite, apply)
+        return Emitted(norm, branch.only_if(condition, updated, {**added, **always}))
 
-    def _accumulated(
-        self, op: Builder, gradients: Mapping[str, Tensor], apply: Tensor, emitted: Emitted
-    ) -> dict[str, Tensor]:
-        """Return averages over batches; what was added up starts at zero after an update."""
-        result = {}
+
+@dataclass
+class _Branch:
+    """The branch that updates, while it is being built."""
+
+    update: Update
+    outer: Builder
+    parameters: Mapping[str, Tensor]
+    constraints: Mapping[str, Constraint]
+    rate: Tensor
+    count: Tensor
+    graph: ir.Graph = field(init=False)
+    op: Builder = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.graph = ir.Graph([], [], nodes=[], name="update")
+        self.op = self.outer.inner(self.graph)
+
+    def accumulated(self, gradients: Mapping[str, Tensor]) -> dict[str, Next]:
+        """Emit, outside, the averages over batches so far, this one included."""
+        found = {}
         for name, gradient in gradients.items():
-            before = _state_input(op, _called("accumulated", name), gradient)
-            whole = before + gradient * (1 / self.accumulate)
-            emptied = op("Where", apply, op.zeros_like(whole), whole)
-            emitted.state[before.name] = emptied, name, Start.zeros
-            result[name] = whole
-        return result
+            before = _input(self.outer, f"{ACCUMULATED} of {name}", self.parameters[name])
+            whole = before + gradient * (1 / self.update.accumulate)
+            found[before.name] = Next(whole, name, Start.zeros)
+        return found
+
+    def updated(self, gradients: Mapping[str, Tensor]) -> dict[str, Next]:
+        """Emit what every slot becomes, by the name of the input that gives it."""
+        clipped = self._clipped({n: self._inside(g) for n, g in gradients.items()})
+        found: dict[str, Next] = {}
+        rest: dict[str, Next] = {}
+        for name, gradient in clipped.items():
+            state = {s: self._slot(s, name) for s in self.update.optimizer.slots}
+            new, remembered = self.update.optimizer.build(
+                self.op,
+                self._inside(self.parameters[name]),
+                gradient,
+                self._inside(self.rate),
+                state,
+                self._inside(self.count),
+            )
+            if name in self.constraints:
+                new = self.constraints[name].apply(new)
+            found[name] = Next(new, name, Start.array)
+            for slot, tensor in remembered.items():
+                rest[state[slot].name] = Next(tensor, name, Start.zeros)
+            rest.update(self._average(name, new))
+        return {**found, **rest}
+
+    def only_if(
+        self,
+        condition: Tensor,
+        updated: Mapping[str, Next],
+        otherwise: Mapping[str, Next] | None = None,
+    ) -> dict[str, Next]:
+        """Close the If: `updated` where the condition holds, else `otherwise` or no change."""
+        kept = ir.Graph([], [], nodes=[], name="no update")
+        inputs = {value.name: value for value in self.outer.graph.inputs}
+        for given, slot in updated.items():
+            changed = (otherwise or {}).get(given)
+            old = inputs[given] if changed is None else changed.result.value
+            _output(self.op, self.graph, slot.result.value, inputs[given])
+            _output(self.outer.inner(kept), kept, old, inputs[given])
+        outputs = [ir.Value(name=self.outer.name(f"{given} after")) for given in updated]
+        bodies = [ir.AttrGraph("then_branch", self.graph), ir.AttrGraph("else_branch", kept)]
+        node = ir.Node("", "If", [condition.value], bodies, outputs=outputs, name="update")
+        self.outer.graph.append(node)
+        return {
+            given: Next(
+                self._like(value, inputs[given]),
+                slot.parameter,
+                slot.initial,
+            )
+            for (given, slot), value in zip(updated.items(), outputs, strict=True)
+        }
 
     def _clipped(self, gradients: dict[str, Tensor]) -> dict[str, Tensor]:
-        if self.clip_norm is not None:
-            clipped = clip_by_norm(list(gradients.values()), self.clip_norm)
+        update = self.update
+        if update.clip_norm is not None:
+            clipped = clip_by_norm(list(gradients.values()), update.clip_norm)
             gradients = dict(zip(gradients, clipped, strict=True))
-        if self.clip_value is not None:
-            clipped = clip_by_value(list(gradients.values()), self.clip_value)
+        if update.clip_value is not None:
+            clipped = clip_by_value(list(gradients.values()), update.clip_value)
             gradients = dict(zip(gradients, clipped, strict=True))
         return gradients
 
-    def _state(self, op: Builder, name: str, parameter: Tensor) -> dict[str, Tensor]:
-        slots = self.optimizer.slots
-        return {slot: _state_input(op, _called(slot, name), parameter) for slot in slots}
+    def _average(self, name: str, new: Tensor) -> dict[str, Next]:
+        """Emit ``a · average + (1 - a) · parameter``, if averages are kept."""
+        share = self.update.average
+        if share is None:
+            return {}
+        before = self._inside(_input(self.outer, averaged_name(name), self.parameters[name]))
+        return {before.name: Next(before * share + new * (1 - share), name, Start.array)}
 
-    def _add_averages(self, op: Builder, emitted: Emitted, apply: Tensor | None) -> None:
-        """Keep ``a · average + (1 - a) · parameter`` for every parameter."""
-        if self.average is None:
-            return
-        for name, parameter in emitted.parameters.items():
-            before = _state_input(op, averaged_name(name), parameter)
-            after = before * self.average + parameter * (1 - self.average)
-            emitted.state[before.name] = _if(apply, after, before), name, Start.array
+    def _slot(self, slot: str, name: str) -> Tensor:
+        like = self.parameters[name]
+        return self._inside(_input(self.outer, f"{slot} of {name}", like))
+
+    def _inside(self, tensor: Tensor) -> Tensor:
+        return self.op.tensor(tensor.value)
+
+    def _like(self, value: ir.Value, like: ir.Value) -> Tensor:
+        value.type, value.shape = like.type, like.shape
+        return self.outer.tensor(value)
 
 
 def averaged_name(parameter: str) -> str:
-    """Return the name of the state that holds the moving average of a parameter."""
-    return _called("average", parameter)
+    """Return the name of the slot that holds the moving average of a parameter."""
+    return f"average of {parameter}"
 
 
-def _called(slot: str, parameter: str) -> str:
-    return f"{slot} of {parameter}"
+def _all_finite(op: Builder, numbers: Sequence[Tensor]) -> Tensor:
+    """Return whether numbers without axes are all finite; all that they depend on runs before."""
+    total = op.add([number.cast(ir.DataType.FLOAT) for number in numbers])
+    return (total * 0).equal(0)
 
 
-def _if(apply: Tensor | None, new: Tensor, old: Tensor) -> Tensor:
-    return new if apply is None else new.op("Where", apply, new, old)
+def _output(op: Builder, body: ir.Graph, value: ir.Value, like: ir.Value) -> None:
+    """Add an output to a body, computed by a node of its own, as ONNX Runtime requires."""
+    node = ir.Node("", "Identity", [value], num_outputs=1)
+    output = node.outputs[0]
+    output.name = node.name = op.name(f"{like.name} then")
+    output.type, output.shape = like.type, like.shape
+    body.append(node)
+    body.outputs.append(output)
 
 
 def _scalar(op: Builder, name: str, dtype: ir.DataType) -> Tensor:
@@ -148,10 +255,9 @@ def _scalar(op: Builder, name: str, dtype: ir.DataType) -> Tensor:
     return op.tensor(value)
 
 
-def _state_input(op: Builder, name: str, like: Tensor) -> Tensor:
-    assert like.dtype is not None
-    assert like.fixed is not None  # a parameter's type is known
-    kind = ir.TensorType(like.dtype)
-    value = ir.Value(name=op.name(name), shape=ir.Shape(like.fixed), type=kind)
+def _input(op: Builder, name: str, like: Tensor) -> Tensor:
+    """Add an input of the type of a parameter, or of its gradient."""
+    value = ir.Value(name=op.name(name), shape=ir.Shape(like.shape or ()))
+    value.type = ir.TensorType(like.dtype or ir.DataType.FLOAT)
     op.graph.inputs.append(value)
     return op.tensor(value)

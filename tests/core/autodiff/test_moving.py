@@ -22,16 +22,16 @@ RANKLESS = frozenset(
 )
 
 
-@pytest.mark.parametrize(("rows", "columns", "taken"), [(512, 64, 8192), (2, 384, 2048)])
-def test_rows_that_are_taken_often_get_the_sum(rows: int, columns: int, taken: int) -> None:
-    """ONNX Runtime's threads race for them in ScatterND, so it must not be used here."""
+@pytest.mark.parametrize("rows", [2, 512])
+def test_rows_that_are_taken_often_get_the_sum(rows: int) -> None:
+    """ONNX Runtime's threads race for them in ScatterND; it shows in one run out of ten or so."""
     rng = np.random.default_rng(0)
-    ids = rng.integers(0, 7, taken) % rows
-    weights = rng.standard_normal((taken, columns)).astype(np.float32)
-    wanted = np.zeros((rows, columns))
+    ids = rng.integers(0, 2, 8192)
+    weights = rng.standard_normal((8192, 384)).astype(np.float32)
+    wanted = np.zeros((rows, 384))
     np.add.at(wanted, ids, weights)
-    table = np.zeros((rows, columns), np.float32)
-    found = gradient(_gather(table, taken), {"y": "c"}, "table")
+    found = gradient(_gather(np.zeros((rows, 384), np.float32), 8192), {"y": "c"}, "table")
+    assert not [n for n in found.ir.graph if n.op_type == "ScatterND" and n.attributes]
     for _ in range(3):
         result = found.run({"ids": ids, "c": weights})["grad.table"]
         compare("the gradient of the table", result, wanted, 1e-5)

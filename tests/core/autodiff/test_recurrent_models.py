@@ -75,7 +75,7 @@ def moved(model: Model, ways: Mapping[str, Array], step: float) -> Model:
     """Return a model whose stored tensors are moved, those of bodies as well."""
     edit = model.edit()
     for value, tensor in list(stored_values(edit.ir)):
-        if value.name not in ways:
+        if value.name is None or value.name not in ways:
             continue
         array = tensor.numpy() + np.float32(step) * ways[value.name]
         node = value.producer()

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import onnx
 import pytest
 
 from tests import pages
 from tests.core.cli.test_app import VERBS
+from tests.graphs import proto
 
 
 def test_every_command_does_what_the_page_says(
@@ -15,6 +17,9 @@ def test_every_command_does_what_the_page_says(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     pages.digits(tmp_path)
+    onnx.save(
+        proto("g (float[1,2,3] x) => (float[1,6] y) { y = Flatten(x) }"), tmp_path / "one.onnx"
+    )
     consoles = [b for b in pages.blocks("command-line.md") if b.language == "console"]
     assert sum(map(pages.check_console, consoles)) > 15
 

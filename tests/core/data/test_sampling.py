@@ -179,7 +179,7 @@ def test_a_model_of_fixed_batch_gets_full_batches_only() -> None:
         epochs = Epochs(open_data(source, fixed))
         assert sizes(list(epochs.batches(0))) == [4] * 25
         assert epochs.steps == 25
-        with pytest.raises(OptionError, match="batch=8: the model takes 4 at once"):
+        with pytest.raises(OptionError, match="4 at once, because dimension 0 of input 'x' is 4"):
             Epochs(open_data(source, fixed), batch=8)
 
 

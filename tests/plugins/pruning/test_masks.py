@@ -11,9 +11,9 @@ from pydantic import ValidationError
 
 from onnxpress.errors import OptionError, UnknownNameError, UsageError
 from onnxpress.graph.model import Model
+from onnxpress.graph.pruned import masks_of
 from onnxpress.job import Job
 from onnxpress_pruning import MagnitudePruning
-from onnxpress.graph.pruned import masks_of
 from tests.plugins.pruning.models import products, pruned
 
 WEIGHT = np.array([[1, 2, 3], [4, 5, 6]], np.float32)

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from onnxpress.graph.model import Model
+from onnxpress.graph.pruned import PRUNED, masks_of, pruned_names
 from onnxpress.job import Job
 from onnxpress_pruning import MagnitudePruning
-from onnxpress.graph.pruned import PRUNED, masks_of, pruned_names
 from tests.plugins.pruning.models import products
 
 

@@ -28,6 +28,7 @@ for way, of in (("forward", 0), ("forward", 1), ("reverse", 0), ("bidirectional"
 X, W, R, B, _, H = inputs("GRU", "forward")
 case("GRU", X, W, R, None, None, H, hidden_size=2, note="reset early, no bias")
 LENGTHS = np.array([4, 1, 3], np.int32)
+# What is not smooth has kinks, too near for the differences of second derivatives.
 for late in (0, 1):
     more = {"hidden_size": 2, "linear_before_reset": late}
     kind = "reset late" if late else "reset early"

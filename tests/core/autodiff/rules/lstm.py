@@ -37,6 +37,7 @@ for way in ("forward", "reverse"):
     )  # fmt: skip
 case("LSTM", X, W, R, B, None, H, C, P, hidden_size=2, note="peepholes")
 case("LSTM", X, W, R, None, None, H, C, P, hidden_size=2, input_forget=1, note="coupled gates")
+# Clipping, Relu and LeakyRelu have kinks, too near for the differences of second derivatives.
 case("LSTM", X, W, R, B, None, H, C, hidden_size=2, clip=0.4, step=1e-3, smooth=False, note="clip")
 case(
     "LSTM", X, W, R, B, None, H, C, hidden_size=2, activations=["HardSigmoid", "Softsign", "Tanh"],

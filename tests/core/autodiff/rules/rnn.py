@@ -20,6 +20,7 @@ for way, first, bias, of in (
         note=f"{way}, output {of}{', states' if first else ''}{', bias' if bias else ''}",
         torch=by_torch("RNN", way, of),
     )  # fmt: skip
+# What is not smooth has kinks, too near for the differences of second derivatives.
 X, W, R, B, _, H = inputs("RNN", "bidirectional")
 case(
     "RNN", X, W, R, B, None, H, hidden_size=2, direction="bidirectional",

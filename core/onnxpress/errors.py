@@ -33,7 +33,16 @@ class ModelError(OnnxpressError):
 
 
 class MissingRuleError(ModelError):
-    """A gradient would have to pass through an operator that has no rule."""
+    """A gradient would have to pass through an operator that has no rule.
+
+    Args:
+        message: Which operator, where, and what to do.
+        free: Names of the tensors whose gradients need no such rule, of those asked for.
+    """
+
+    def __init__(self, message: str, free: Iterable[str] = ()) -> None:
+        self.free = frozenset(free)
+        super().__init__(message)
 
 
 class DataError(OnnxpressError):

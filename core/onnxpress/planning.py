@@ -12,7 +12,7 @@ from onnxpress.errors import OnnxpressError
 from onnxpress.events import Event
 from onnxpress.judging import open_judge
 from onnxpress.pipeline import Pipeline
-from onnxpress.recipe.steps import asked, options_of
+from onnxpress.recipe.steps import options_of, resolved
 from onnxpress.report import StepReport
 
 if TYPE_CHECKING:
@@ -31,14 +31,14 @@ class PlannedStep:
         options: All of its options, resolved.
         report: What it did when it was tried, in memory; None if it was not.
         reason: Why it was not tried.
-        asked: The options that were given, much like a SPEC.
+        resolved: Its options as text.
     """
 
     name: str
     options: Mapping[str, Any]
     report: StepReport | None = None
     reason: str = ""
-    asked: str = ""
+    resolved: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """Return all of it as plain data."""
@@ -86,11 +86,12 @@ def plan(model: object, recipe: Recipe, plugins: Plugins) -> Plan:
     pipeline = Pipeline.begin(model, recipe, plugins, _ignore)
     open_judge(recipe, pipeline.original, _ignore)
     data = None if pipeline.data is None else _Untouched(pipeline.data)
-    steps = [PlannedStep(step.name, options_of(step), asked=asked(step)) for step in recipe.steps]
+    steps = [PlannedStep(step.name, options_of(step), resolved=resolved(step)) for step in recipe.steps]
     with suppress(_DataNeededError):
         attempts = replace(pipeline, data=data, tell=_ignore).attempts()
         for i, attempt in enumerate(attempts):
-            steps[i] = replace(steps[i], report=attempt.report)
+            report = replace(attempt.report, asked=steps[i].resolved)
+            steps[i] = replace(steps[i], report=report)
     return Plan(_with_reasons(steps), recipe.to_dict())
 
 

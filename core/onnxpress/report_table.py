@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
 from rich.console import Group, RenderableType
@@ -95,7 +95,7 @@ def render_plan(plan: Plan) -> RenderableType:
         if step.report is not None:
             parts += render_step(step.report)
         else:
-            parts += [_head(step.name, f"not tried: {step.reason}"), *_line(step.asked)]
+            parts += [_head(step.name, f"not tried: {step.reason}"), *_line(step.resolved)]
     return Group(*parts)
 
 

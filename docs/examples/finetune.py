@@ -15,12 +15,12 @@ import numpy as np
 import onnxpress
 
 
-def prune_and_finetune(model: str, data: str, out: str, epochs: int = 3) -> onnxpress.Result:
+def prune_and_finetune(model: str, data: str, out: str, epochs: int = 10) -> onnxpress.Result:
     """Write the pruned and trained model; return it, and the report."""
     with np.load(data) as arrays:
         x, y = arrays["x"], arrays["y"]
     cut = len(x) * 9 // 10
-    how = {"epochs": epochs, "lr": 1e-3, "batch": 64, "augment": ["flip"]}
+    how = {"epochs": epochs, "lr": 1e-3, "batch": 32, "augment": ["flip"]}
     result = onnxpress.compress(
         model,
         ["magnitude-pruning:sparsity=0.8,scope=global", {"use": "finetune", "train": how}],
@@ -32,4 +32,4 @@ def prune_and_finetune(model: str, data: str, out: str, epochs: int = 3) -> onnx
 
 
 if __name__ == "__main__":
-    print(prune_and_finetune(*sys.argv[1:4]).report)
+    print(prune_and_finetune(sys.argv[1], sys.argv[2], sys.argv[3]).report)

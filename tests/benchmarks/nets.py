@@ -70,7 +70,11 @@ class Inverted(nn.Module):
 
 def mobilenet() -> nn.Module:
     """A MobileNetV2-style net for images of 32 x 32."""
-    layers: list[nn.Module] = [nn.Conv2d(3, 16, 3, 1, 1, bias=False), nn.BatchNorm2d(16), nn.ReLU6()]
+    layers: list[nn.Module] = [
+        nn.Conv2d(3, 16, 3, 1, 1, bias=False),
+        nn.BatchNorm2d(16),
+        nn.ReLU6(),
+    ]
     before = 16
     for channels, count, stride in ((16, 1, 1), (24, 2, 1), (32, 3, 2), (64, 3, 2)):
         for index in range(count):
@@ -162,8 +166,17 @@ class Net:
         return np.random.default_rng(seed + 1).integers(0, 10, self.shape[self.batch_axis])
 
     def module(self) -> nn.Module:
+        """Return the module with the same weights every time.
+
+        No two tensors are equal: the exporter would store them once, and tie the layers.
+        """
         torch.manual_seed(0)
-        return self.make()
+        module = self.make()
+        with torch.no_grad():
+            for name, tensor in module.state_dict().items():
+                if tensor.dtype.is_floating_point and ("bn" in name or tensor.ndim == 1):
+                    tensor.add_(torch.rand_like(tensor) * 0.01)
+        return module
 
     def export(self) -> onnx.ModelProto:
         module, file = self.module().eval(), io.BytesIO()
@@ -176,7 +189,7 @@ class Net:
                 dynamo=False,
                 opset_version=17,
                 training=torch.onnx.TrainingMode.PRESERVE,
-                do_constant_folding=False,
+                do_constant_folding=True,
                 input_names=["x"],
                 output_names=["y"],
                 dynamic_axes={"x": {self.batch_axis: "N"}, "y": {0: "N"}},

@@ -22,6 +22,7 @@ STEP = StepReport(
     [Changed("conv1", {"zeros": np.int64(3), "scale": np.float32(0.5), "shape": (1, 2)})],
     [Declined(f"layer{i}", f"layer{i} is too small") for i in range(100)]
     + [Declined("bn", "it is a normalisation")],
+    asked="by=0.5",
 )
 REPORT = Report(
     model="net [v2].onnx",
@@ -52,12 +53,24 @@ def test_the_table() -> None:
         "top-1               91.73%                      91.23%   -0.50 points",
         "",
         "dampen  1.2 s, 1 changed, 101 left as they were:",
-        "  by=0.5, only-large=false",
+        "  by=0.5",
         "  100 × … is too small: layer0, layer1, layer2 and 97 more",
         "  1 × it is a normalisation: bn",
         "warning: look [here]",
         "note: array 'y' holds the labels",
     ]
+
+
+def test_a_step_may_say_in_a_line_what_it_did() -> None:
+    step = StepReport("tune", {"lr": 1, "a": 2}, 0, [Changed("all")], [], "loss 3 → 2", "lr=1")
+    report = Report("m", REPORT.before, REPORT.after, [step], {})
+    assert [line.rstrip() for line in str(report).splitlines()[-3:]] == [
+        "tune  0.0 s, 1 changed",
+        "  lr=1",
+        "  loss 3 → 2",
+    ]
+    assert step.to_dict()["summary"] == "loss 3 → 2"
+    assert step.to_dict()["options"] == {"lr": 1, "a": 2}
 
 
 def test_many_different_reasons_do_not_flood_the_table() -> None:

@@ -91,12 +91,13 @@ def test_saved_images_are_the_same_to_the_byte(demo: ModuleType, tmp_path: Path)
         np.testing.assert_array_equal(file["y"], y)
 
 
-def test_finetuning_brings_back_what_pruning_took(tmp_path: Path) -> None:
+def test_finetuning_brings_back_some_of_what_pruning_took(tmp_path: Path) -> None:
     run, out = example("finetune").prune_and_finetune, tmp_path / "out.onnx"
     asset, data = ASSETS / "fashion_mnist_cnn.onnx", ASSETS / "fashion_mnist_train.npz"
-    result = run(str(asset), str(data), str(out), epochs=1)
+    result = run(str(asset), str(data), str(out), epochs=3)
     report = result.report.to_dict()
+    assert report["before"]["metric"]["value"] > 0.85
     assert report["after"]["sparsity"] == pytest.approx(0.8, abs=0.02)
-    changed = report["steps"][1]["changed"][0]["details"]
-    assert changed["epochs"] == 1
+    details = report["steps"][1]["changed"][0]["details"]
+    assert details["loss"] < 0.8 * details["loss at first"]
     assert Model.load(out).cost().parameters == Model.load(asset).cost().parameters

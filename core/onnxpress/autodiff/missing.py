@@ -39,7 +39,8 @@ def missing_rules(
     )
     return MissingRuleError(
         f"no gradient rule for {'; '.join(_described(missing, walk))}; a plugin can add one "
-        f"(hook onnxpress_rules, table 'gradient', as in {example}); {still}"
+        f"(hook onnxpress_rules, table 'gradient', as in {example}); {still}",
+        free,
     )
 
 

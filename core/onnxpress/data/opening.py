@@ -13,7 +13,7 @@ from onnxpress.data.callables import import_callable
 from onnxpress.data.columns import Column, open_npy, open_npz
 from onnxpress.data.items import Reader, is_array_like, to_array
 from onnxpress.data.match import match
-from onnxpress.data.options import Options, read_options
+from onnxpress.data.options import OPTION_NAMES, Options, read_options
 from onnxpress.data.rows import DEFAULT_BATCH, row_data
 from onnxpress.data.signature import Signature
 from onnxpress.data.sources import BatchReader, Indexed
@@ -43,7 +43,8 @@ def open_data(source: object, model: Model) -> Data:
             - a SPEC: ``path[:input=array,…,labels=array][?limit=N&batch=N&…]`` with a
               ``.npz`` or ``.npy`` file or a folder of images, or ``package.module:callable``;
             - the same as a table: ``{"path": …, "input": …, "labels": …, "limit": …}``;
-            - arrays: one, a tuple ``(inputs…, labels)``, or a dict by name;
+            - arrays: one, a tuple ``(inputs…, labels)``, or a dict by name, which may hold
+              options as well: ``{"image": x, "labels": y, "scale": 1 / 255}``;
             - an iterable of batches, each an array, a tuple or a dict: a list, a
               generator, a torch ``DataLoader``, a ``tf.data.Dataset``, …;
             - an ONNX Runtime ``CalibrationDataReader``;
@@ -65,7 +66,25 @@ def open_data(source: object, model: Model) -> Data:
     if callable(source) and not isinstance(source, Iterable):
         name = getattr(source, "__name__", type(source).__name__)
         return _from_object(_call(source, name), _Asked(name, source, signature))
-    return _from_object(source, _Asked(_name_of(source), _origin_of(source), signature))
+    options: Mapping[str, object] = {}
+    if isinstance(source, Mapping):
+        source, options = _apart(source, signature)
+    asked = _Asked(_name_of(source), _origin_of(source), signature)
+    return _from_object(source, replace(asked, options=read_options(options)))
+
+
+def _apart(
+    source: Mapping[Any, object], signature: Signature
+) -> tuple[Mapping[Any, object], dict[str, object]]:
+    """Tell the options beside arrays from the arrays."""
+    options = {
+        key: value
+        for key, value in source.items()
+        if key in OPTION_NAMES and key not in signature.names and not is_array_like(value)
+    }
+    if not options:
+        return source, {}
+    return {key: value for key, value in source.items() if key not in options}, options
 
 
 @dataclass(frozen=True, slots=True)

@@ -111,6 +111,10 @@ def _scatter(at: Site) -> None:
     if data is None or updates is None or into is None or of is None or stored is None:
         return
     indices = np.asarray(stored.numpy())
+    behind = into.axis - indices.shape[-1]  # the axes of data that are not indexed
+    if behind >= 0:
+        _recut(at, 2, indices.ndim - 1 + behind, into.merged)
+        return
     ranks = len(at.old(data) or ()), len(at.old(updates) or ())
     if not (into.alone and of.alone) or not _names_one_sample(indices, into.axis, of.axis):
         return
@@ -128,6 +132,31 @@ def _scatter(at: Site) -> None:
     at.node.attributes.clear()
     perm = np.argsort(_to_the_end(into.axis, ranks[0])).tolist()
     at.node.attributes.add(ir.AttrInt64s("perm", perm))
+
+
+def _recut(at: Site, index: int, axis: int, merged: int = 1) -> None:
+    """Let an input have its batch on another axis, where a reshape can do that.
+
+    With a batch of 1, axes of size 1 may change places without notice, and so does a batch
+    with what it is merged with.
+
+    Args:
+        at: The node.
+        index: Which input.
+        axis: Where its batch has to be.
+        merged: How many numbers that axis counts for each sample.
+    """
+    value = at.input(index)
+    place, shape = at.place(value), at.old(value)
+    if value is None or place is None or shape is None or place.axis == axis:
+        return
+    for found in carried(place, shape, shape, at.batch):
+        if found.axis == axis and found.merged == merged:
+            sizes = [-1 if i == axis else size for i, size in enumerate(shape)]
+            cut = at.new("Reshape", value, at.ints(sizes, f"{value.name}_sizes"))
+            at.put(cut, found)
+            at.node.replace_input_with(index, cut)
+            return
 
 
 def _names_one_sample(indices: Array, column: int, axis: int) -> bool:
@@ -148,6 +177,7 @@ def _recurrent(at: Site) -> None:
         if x is not None and state is not None and place is not None:
             axis = 0 if at.node.attributes.get_int("layout", 0) else 1
             _spread(at, index, axis, x, place)
+            _recut(at, index, axis, place.merged)
 
 
 def _spread_to_all(at: Site, indices: Iterable[int], but: int | None) -> None:

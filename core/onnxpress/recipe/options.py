@@ -82,7 +82,7 @@ def _by_field(
 ) -> dict[str, Any]:
     """Return options by field, and those of tables inside too."""
     values: dict[str, Any] = {}
-    for key, value in _by_table(kind, options).items():
+    for key, value in _by_table(kind, name, options, where).items():
         field = str(key).replace("-", "_")
         if field not in kind.model_fields:
             with noting(_in(where(str(key)))):
@@ -117,23 +117,26 @@ def inner_model(field: FieldInfo) -> type[BaseModel]:
     return inner
 
 
-def _by_table(kind: type[BaseModel], options: Mapping[str, Any]) -> dict[str, Any]:
+def _by_table(
+    kind: type[BaseModel], name: str, options: Mapping[str, Any], where: Where
+) -> dict[str, Any]:
     """Return options with those that only a table inside has in that table."""
     inside = inner_fields(kind)
     result: dict[str, Any] = {}
-    moved: dict[str, dict[str, Any]] = {}
+    moved: list[tuple[str, str, Any]] = []
     for key, value in options.items():
         table = inside.get(str(key).replace("-", "_"))
         if table is None:
             result[key] = value
         else:
-            moved.setdefault(table, {})[key] = value
-    for table, values in moved.items():
+            moved.append((table, key, value))
+    for table, key, value in moved:
         given = result.get(table, {})
-        if isinstance(given, Mapping):
-            result[table] = {**given, **values}
-        else:
-            result.update(values)  # the table is said to be something else; that is the error
+        if not isinstance(given, Mapping):
+            break  # the table is said to be something else; that is the error
+        if str(key).replace("-", "_") in {str(k).replace("-", "_") for k in given}:
+            raise OptionError(f"{name}: {kebab(str(key))} is given twice{_at(where(str(key)))}")
+        result[table] = {**given, key: value}
     return result
 
 

@@ -86,6 +86,13 @@ def asked(step: Transform | Objective) -> str:
     return ",".join(parts)
 
 
+def resolved(step: Transform | Objective) -> str:
+    """Return all options that say anything, much like a SPEC; of tables what is not as usual."""
+    fields = {name: getattr(step, name) for name in type(step).model_fields}
+    said = {name: value for name, value in fields.items() if value not in (None, (), [], {})}
+    return ",".join(f"{kebab(name)}={_spec(value)}" for name, value in said.items())
+
+
 def _unusual(table: BaseModel) -> Iterator[tuple[str, object]]:
     """Yield the options that are not at their defaults."""
     for name, field in type(table).model_fields.items():

@@ -170,6 +170,6 @@ def _replace(graph: ir.Graph, node: ir.Node, aside: ir.Graph, result: Tensor) ->
     moved = list(aside)
     aside.remove(moved)
     graph.insert_before(node, moved)
-    new.shape, new.type = old.shape, old.type
+    new.name, new.shape, new.type = old.name, old.shape, old.type
     old.replace_all_uses_with(new, replace_graph_outputs=True)
     graph.remove(node, safe=True)

@@ -128,7 +128,8 @@ def check_place(path: Path) -> None:
 
 def _read(path: Path) -> Checkpoint:
     try:
-        with np.load(path, allow_pickle=False) as file:
+        # Opened here: numpy leaves a file open whose end is damaged.
+        with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as file:
             meta = json.loads(str(file[_META]))
             arrays = {name: file[name] for name in file.files if name != _META}
         position = Position(**meta["position"])

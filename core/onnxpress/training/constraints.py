@@ -43,3 +43,23 @@ class Mask:
 def kept_zeros(model: Model) -> Mapping[str, Constraint]:
     """Return a mask for every tensor that pruning recorded: its zeros are those of now."""
     return {name: Mask(kept) for name, kept in masks_of(model).items()}
+
+
+@dataclass(frozen=True)
+class Several:
+    """Constraints of one parameter, applied in order; the last one holds in any case."""
+
+    parts: tuple[Constraint, ...]
+
+    def apply(self, parameter: Tensor) -> Tensor:
+        for part in self.parts:
+            parameter = part.apply(parameter)
+        return parameter
+
+
+def together(
+    first: Mapping[str, Constraint], then: Mapping[str, Constraint]
+) -> dict[str, Constraint]:
+    """Return both; where both have one for a parameter, that of `first` is applied first."""
+    both = {name: Several((first[name], then[name])) for name in first if name in then}
+    return {**first, **then, **both}

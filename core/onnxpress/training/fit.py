@@ -14,7 +14,7 @@ from onnxpress.data.prefetch import prefetched
 from onnxpress.data.sampling import Epochs
 from onnxpress.errors import DataError, OnnxpressError
 from onnxpress.events import EpochFinished, Event, Trained
-from onnxpress.training.constraints import Constraint, kept_zeros
+from onnxpress.training.constraints import Constraint, kept_zeros, together
 from onnxpress.training.diagnosis import first_not_finite, not_finite_among
 from onnxpress.training.holdout import Holdout
 from onnxpress.training.pace import Pace
@@ -255,7 +255,7 @@ def _plan(
         objectives,
         update,
         options.batch_norm == "train",
-        {**zeros, **constraints},
+        together(constraints, zeros),
         rules,
         left_alone(model, options.train_layers, options.freeze_layers),
     )

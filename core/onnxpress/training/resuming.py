@@ -59,10 +59,11 @@ class Identity:
         objectives = [{"use": o.name, **o.model_dump(mode="json")} for o in self.objectives]
         return {
             "model": _hash_of_model(self.model),
-            "data": f"{self.data.name} ({self.data.samples} samples, {_hash_of_batch(self.first)})",
             "objective": json.dumps(objectives),
             "seed": str(self.seed),
             **{key: json.dumps(value) for key, value in asked.items()},
+            # Last, because the first batch depends on seed and options as well.
+            "data": f"{self.data.name} ({self.data.samples} samples, {_hash_of_batch(self.first)})",
         }
 
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from onnxpress.errors import ModelError
+from onnxpress.errors import ModelError, UsageError
 from onnxpress.graph.model import Model
-from onnxpress.ordering import open_in_order
-from onnxpress.session import CPU, open_session, said
+from onnxpress.ordering import CPU, open_in_order
+from onnxpress.session import open_session, said
 from onnxpress.training.blocked import to_blocked
 from onnxpress.training.step import LOSS, NORM, Step
 
@@ -31,6 +31,17 @@ def _open(model: Model, threads: int, provider: str) -> tuple[ort.InferenceSessi
     return open_session(model, threads=threads, provider=provider)
 
 
+def _check_provider(provider: str) -> None:
+    import onnxruntime as ort
+
+    available = ort.get_available_providers()
+    if provider not in available:
+        raise UsageError(
+            f"ONNX Runtime has no {provider} here; it has {', '.join(available)}; the packages "
+            "onnxruntime-gpu, onnxruntime-directml … bring others"
+        )
+
+
 class Runner:
     """Runs a step again and again; what it carries from step to step never leaves the device.
 
@@ -43,10 +54,12 @@ class Runner:
         provider: The execution provider to run on.
 
     Raises:
+        UsageError: If ONNX Runtime has no such provider here.
         ModelError: If ONNX Runtime does not take the graph; says what it said.
     """
 
     def __init__(self, step: Step, *, threads: int = 0, provider: str = CPU) -> None:
+        _check_provider(provider)
         self._step = step
         self._session, self._kept = _open(step.model, threads, provider)
         self._device = "cpu" if provider == CPU else "cuda"

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final
 
+from onnxpress.errors import MissingRuleError
 from onnxpress.training.fit import Fitted, fit
 from onnxpress.training.goals import open_objectives
 from onnxpress.training.targets import inside_functions
@@ -15,6 +17,8 @@ if TYPE_CHECKING:
     from onnxpress.job import Job
     from onnxpress.training.constraints import Constraint
     from onnxpress.training.options import Training
+
+_SHOWN: Final = 8
 
 
 def train(
@@ -47,18 +51,36 @@ def train(
     asked = tuple(objectives)
     if written or not asked:
         asked = (*open_objectives(written, model, data, job.plugins), *asked)
-    fitted = fit(
-        model,
-        data,
-        options,
-        asked,
-        seed=job.seed,
-        constraints=constraints,
-        rules=job.rules,
-        notify=job.notify,
-    )
+    with _offering_layers(model):
+        fitted = fit(
+            model,
+            data,
+            options,
+            asked,
+            seed=job.seed,
+            constraints=constraints,
+            rules=job.rules,
+            notify=job.notify,
+        )
     _report(job, fitted, options)
     return fitted
+
+
+@contextmanager
+def _offering_layers(model: Model) -> Iterator[None]:
+    """Add to the error for a missing rule which layers can be trained without it."""
+    try:
+        yield
+    except MissingRuleError as error:
+        trained = {x.name: {w.name for w in x.tensors if w.trainable} for x in model.layers}
+        free = [name for name, tensors in trained.items() if tensors and tensors <= error.free]
+        if free:
+            more = f" and {len(free) - _SHOWN} more" if len(free) > _SHOWN else ""
+            error.add_note(
+                f"to train only layers that need no such rule, give train-layers: "
+                f"{', '.join(free[:_SHOWN])}{more}"
+            )
+        raise
 
 
 def _report(job: Job, fitted: Fitted, options: Training) -> None:

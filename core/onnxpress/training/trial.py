@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from onnxpress.session import CPU, open_session
+from onnxpress.ordering import CPU
+from onnxpress.session import open_session
 from onnxpress.training.lift import collect_constants, lift_parameters
 
 if TYPE_CHECKING:

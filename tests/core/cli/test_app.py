@@ -11,8 +11,8 @@ import pytest
 from tests.core.cli.running import run, use_fake_steps
 
 VERBS = (
-    "compress", "prune", "quantize", "convert", "demo", "inspect", "compare", "benchmark",
-    "plugins", "runtimes",
+    "compress", "prune", "quantize", "finetune", "train", "convert", "demo", "inspect", "compare",
+    "benchmark", "plugins", "runtimes",
 )  # fmt: skip
 
 

@@ -95,6 +95,25 @@ def test_tables_are_given_by_repeating_key_and_value(tmp_path: Path) -> None:
     assert "schedule is [3]; it must be a table, key=value" in run(*args, "--schedule", "3").err
 
 
+def test_options_of_a_table_need_not_name_it(tmp_path: Path) -> None:
+    model, _ = saved(tmp_path)
+    out = tmp_path / "o.onnx"
+    args = ("prune", model, "-o", out, "--step")
+    outcome = run(*args, "train", "--max-epochs", "3")
+    assert outcome.code == 0, outcome.err
+    options = Model.load(out).provenance.history[0]["options"]
+    assert options == {"schedule": {"max_epochs": 3}}
+    assert "  max-epochs=3\n" in outcome.out
+    assert run(*args, "train:max-epochs=3").out.splitlines()[1:] == outcome.out.splitlines()[1:]
+    twice = run(*args, "train:schedule={max-epochs=3}", "--max-epochs", "4")
+    assert (twice.code, twice.out) == (2, "")
+    assert twice.err == "error: train: max-epochs is given twice\n"
+    assert (
+        "train: schedule.max-epochs is 0; it must be at least 1"
+        in run(*args, "train", "--max-epochs", "0").err
+    )
+
+
 def test_one_step_only() -> None:
     outcome = run("prune", "m.onnx", "--step", "dampen", "--step=learn")
     assert (outcome.code, outcome.out) == (2, "")
@@ -110,12 +129,13 @@ def test_a_flag_is_checked_like_any_option(tmp_path: Path) -> None:
 
 def test_a_dry_run_writes_nothing_and_needs_no_output(tmp_path: Path) -> None:
     model, data = saved(tmp_path)
-    args = ("compress", model, "--step", "dampen", "--step", "learn", "--data", data, "--dry-run")
+    steps = ("--step", "dampen", "--step", "learn")
+    args = ("compress", model, *steps, "--data", data, "--dry-run")
     outcome = run(*args)
     assert outcome.code == 0, outcome.err
     assert "1 changed" in outcome.out
     assert "not tried: it goes through the data" in outcome.out
-    assert "by=0.5" in outcome.out
+    assert "by=0.5,mode=all,bits=8,only-large=false" in outcome.out
     assert json.loads(run(*args, "--json").out)["steps"][1]["name"] == "learn"
     assert sorted(p.name for p in tmp_path.iterdir()) == ["data.npz", "model.onnx"]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import sys
 import time
 
 import pytest
@@ -10,7 +11,14 @@ from rich.console import Console
 
 from onnxpress.cli import progress
 from onnxpress.cli.progress import Bars
-from onnxpress.events import Event, Progress, StepFinished, StepStarted
+from onnxpress.events import (
+    EpochFinished,
+    Event,
+    Progress,
+    StepFinished,
+    StepStarted,
+    Trained,
+)
 
 EVENTS: tuple[Event, ...] = (
     StepStarted(0, 2, "dampen", {}),
@@ -50,3 +58,32 @@ def test_bars_show_what_is_under_way(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_nothing_shows_too_early_or_without_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not shown(monkeypatch, enabled=True, patience=60)
     assert not shown(monkeypatch, enabled=False, patience=0.01)
+
+
+def trained(batch: int, loss: float, batches: int | None = 4) -> Trained:
+    return Trained(1, 3, batch, batches, batch, {"loss": loss, "l2": 9.0}, 0.05)
+
+
+def test_an_epoch_is_a_bar_with_loss_and_learning_rate(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.modules[__name__], "EVENTS", (trained(1, 4.0), trained(2, 3.0)))
+    text = shown(monkeypatch, enabled=True, patience=0.01)
+    assert "epoch 2 of 3" in text
+    assert "2 of 4  loss 3.5, rate 0.05" in text
+
+
+def test_an_epoch_stays_until_it_was_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    events = (*(trained(batch, 1.0) for batch in range(1, 5)),)
+    monkeypatch.setattr(sys.modules[__name__], "EVENTS", events)
+    assert "4 of 4  loss 1, rate 0.05" in shown(monkeypatch, enabled=True, patience=0.01)
+    bars = Bars(enabled=False)
+    for event in events:
+        bars.notify(event)
+    assert bars._tasks
+    bars.notify(EpochFinished(1, 3, {"loss": 1.0}, 0.5, 2.0))
+    assert not bars._tasks
+
+
+def test_a_fit_that_goes_on_averages_what_it_saw(monkeypatch: pytest.MonkeyPatch) -> None:
+    events = (trained(3, 2.0, None), trained(4, 4.0, None))
+    monkeypatch.setattr(sys.modules[__name__], "EVENTS", events)
+    assert "4  loss 3, rate 0.05" in shown(monkeypatch, enabled=True, patience=0.01)

@@ -46,10 +46,25 @@ FORMS: list[Any] = [
     {"path": "h4_forms:arrays", "limit": 10},
     (X, Y),
     {"x": X, "y": Y},
+    {"limit": 10, "x": X, "y": Y},
     arrays_of_a_function,
     "h4_forms:arrays",
     "h4_forms:arrays:input=x,labels=y?offset=0",
 ]
+
+
+def test_options_may_stand_beside_arrays() -> None:
+    data = open_data({"limit": 4, "x": X, "labels": Y, "scale": "1/2", "mean": [1]}, MODEL)
+    assert data.samples == 4
+    feeds = next(iter(data)).feeds["x"]
+    np.testing.assert_allclose(feeds, X[:4] / 2 - 1)
+    with pytest.raises(OptionError, match="scale is one number or one per channel"):
+        open_data({"x": X, "scale": "half"}, MODEL)
+
+
+def test_an_input_may_be_called_like_an_option() -> None:
+    feeds = next(iter(open_data({"scale": X}, taking("float[N, 4] scale")))).feeds
+    np.testing.assert_array_equal(feeds["scale"], X)
 
 
 @pytest.mark.parametrize("source", FORMS, ids=str)

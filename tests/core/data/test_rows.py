@@ -71,11 +71,11 @@ def test_a_fixed_batch_is_kept_and_the_rest_left_out(folder: Path) -> None:
 
 def test_a_fixed_batch_is_an_error_where_it_can_not_be(folder: Path) -> None:
     with pytest.raises(
-        OptionError, match="4 at once, because dimension 0 of input 'x' is 4;.* --dynamic-batch"
+        OptionError, match=r"4 at once, because dimension 0 of input 'x' is 4;.* --dynamic-batch"
     ):
         open_data("a.npz?batch=8", taking("float[4, 4] x"))
     with pytest.raises(
-        DataError, match="has 50 samples, and the model takes 64 at once; .* --dynamic-batch"
+        DataError, match=r"has 50 samples, and the model takes 64 at once; .* --dynamic-batch"
     ):
         open_data("a.npz", taking("float[64, 4] x"))
 

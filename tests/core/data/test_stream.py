@@ -268,6 +268,6 @@ def test_shuffle_is_not_for_streams(tmp_path: Any, monkeypatch: pytest.MonkeyPat
     data = open_data("h4_stream:batches?offset=2&limit=9&batch=5&scale=1/2", MODEL)
     assert [b.feeds["x"][:, 0].tolist() for b in data] == [[0, 0, 1, 1, 1], [1, 2, 2, 2]]
     with pytest.raises(
-        OptionError, match="4 at once, because dimension 0 of input 'x' is 4;.* --dynamic-batch"
+        OptionError, match=r"4 at once, because dimension 0 of input 'x' is 4;.* --dynamic-batch"
     ):
         open_data("h4_stream:batches?batch=5", taking("float[4, 4] x"))

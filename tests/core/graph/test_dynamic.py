@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from onnxpress.data.random import random_feeds
 from onnxpress.errors import ModelError, OptionError, UnknownNameError
 from onnxpress.graph.dynamic import make_batch_dynamic
 from onnxpress.graph.dynamic_site import Place, carried
@@ -73,6 +74,9 @@ BAKED = {
         "g (float[1,4] x, float[1,2] u) => (float[1,4] y) { y = ScatterND(x, where, u) }",
         where=np.array([[[0, 1], [0, 3]]], np.int64),
     ),
+    "a reshape beside an open size": graph(
+        "g (float[1,2,T] x) => (float[1,1,U] y) { y = Reshape(x, s) }", s=ints(1, 1, -1)
+    ),
     "two samples at once": graph(
         "g (float[2,2,3] x) => (float[2,6] y) { y = Reshape(x, s) }", s=ints(2, 6)
     ),
@@ -87,19 +91,24 @@ def test_a_batch_gives_what_its_samples_give(name: str) -> None:
     fixed = dims(model)[0][0]
     assert isinstance(fixed, int)
     assert all("batch" in shape for shape in dims(free))
-    rng = np.random.default_rng(1)
-    runs = [
-        {
-            v.name or "": rng.standard_normal(v.shape.numpy(), np.float32)
-            for v in model.inputs
-            if v.shape
-        }
-        for _ in range(4)
-    ]
+    known = {"T": 4} if "T" in dims(model)[0] else {}
+    runs = [random_feeds(model, dims=known, seed=seed) for seed in range(4)]
     together = free.run({key: np.concatenate([run[key] for run in runs]) for key in runs[0]})["y"]
     axis = dims(free)[-1].index("batch")
     single = [model.run(run)["y"] for run in runs]
     np.testing.assert_allclose(together, np.concatenate(single, axis), rtol=1e-5, atol=1e-6)
+
+
+def test_a_batch_among_axes_of_size_1_goes_where_it_is_needed() -> None:
+    model = graph(
+        """g (float[1,5,3] x, float[2,1,1,2] states) => (float[2,1,1,2] y) {
+            a = Transpose<perm=[1,0,2]>(x) all, h = GRU<hidden_size=2>(a, w, r)
+            u = Reshape(h, s) y = ScatterND(states, where, u) }""",
+        w=normal(1, 6, 3), r=normal(1, 6, 2), s=ints(1, 1, 1, 2),
+        where=np.array([[1]], np.int64),
+    )  # fmt: skip
+    free = make_batch_dynamic(model, {"states": 2})
+    assert dims(free) == [["batch", 5, 3], [2, 1, "batch", 2], [2, 1, "batch", 2]]
 
 
 def test_the_original_stays_as_it_is() -> None:
@@ -219,3 +228,12 @@ def test_models_that_people_have(shared: Path, name: str) -> None:
     free = make_batch_dynamic(Model.load(shared / "models" / name))
     free.check()
     assert {shape[0] for shape in dims(free) if shape} == {"batch"}
+
+
+@pytest.mark.slow
+def test_a_model_with_states(shared: Path) -> None:
+    model = Model.load(shared / "models" / "gtcrn" / "gtcrn_simple.onnx")
+    axes = {"conv_cache": 1, "tra_cache": 2, "inter_cache": 1}
+    free = make_batch_dynamic(model, axes)
+    free.check()
+    assert [shape.index("batch") for shape in dims(free)] == [0, 1, 2, 1] * 2

@@ -89,6 +89,24 @@ def test_a_step_is_described_by_what_was_given() -> None:
     assert describe(Dampen(by=0.25, layers=("a", "b"))) == "dampen:by=0.25,layers=[a,b]"
     assert describe(Dampen()) == "dampen"
     assert options_of(Train(schedule=Schedule())) == {"schedule": {"max_epochs": 1}}
+    assert describe(Train(schedule=Schedule(max_epochs=2))) == "train:max-epochs=2"
+
+
+def test_of_a_table_only_what_is_unusual_is_described() -> None:
+    written = (
+        "finetune:lr=0.1,epochs=1,optimizer=sgd:momentum=0.9,schedule=cosine,freeze=no,"
+        "augment=[flip,crop:padding=2],objective=l2"
+    )
+    step = make_step(written, Plugins.discover())
+    assert describe(step) == (
+        "finetune:optimizer=sgd:momentum=0.9,lr=0.1,objective=[l2],"
+        "augment=[flip,crop:padding=2],freeze=false"
+    )
+    several = make_step(
+        {"use": "finetune", "optimizer": "adam:beta1=0,beta2=0.9"}, Plugins.discover()
+    )
+    assert describe(several) == 'finetune:optimizer="adam:beta1=0.0,beta2=0.9"'
+    assert make_step(describe(several), Plugins.discover()) == several
 
 
 def with_objective() -> Plugins:

@@ -53,7 +53,7 @@ def torch_steps(
     found = []
     for index in range(10):
         part = slice(index * BATCH, (index + 1) * BATCH)
-        (twin.loss(data["x"][part], data["labels"][part]) / group).backward()
+        torch.autograd.backward(twin.loss(data["x"][part], data["labels"][part]) / group)
         if (index + 1) % group == 0:
             clip(parameters)
             optimizer.step()

@@ -139,9 +139,7 @@ def test_data_that_does_not_go_on_as_it_began() -> None:
 def test_a_batch_that_the_model_does_not_take() -> None:
     model = graph("g (float[2,4] x) => (float[2,4] y) { y = MatMul(x, w) }", w=normal(4, 4))
     source = {"x": normal(8, 4), "labels": normal(8, 4, seed=2)}
-    with pytest.raises(
-        OptionError, match="takes 2 at once, because dimension 0 of input"
-    ):
+    with pytest.raises(OptionError, match="takes 2 at once, because dimension 0 of input"):
         fitted(model, source, batch=8)
     assert changed(model, fitted(model, source, accumulate=4).model) == {"w"}
 

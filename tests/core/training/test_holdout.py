@@ -37,7 +37,8 @@ def numbers(batches: Any) -> list[int]:
 @pytest.mark.parametrize("share", [0.1, 0.25, 0.5])
 @pytest.mark.parametrize("spec", ["", "?limit=30&offset=5", "?shuffle=3&limit=30"])
 def test_both_parts_share_nothing_and_leave_nothing(share: float, spec: str, tmp_path: Any) -> None:
-    np.savez(tmp_path / "d.npz", **numbered(40))
+    arrays: dict[str, Any] = {**numbered(40)}
+    np.savez(tmp_path / "d.npz", **arrays)
     data = open_data(f"{tmp_path / 'd.npz'}:x=x,labels=labels{spec}", mlp())
     train, held = hold_out(data, share, seed=1)
     assert sorted(numbers(train) + numbers(held)) == sorted(numbers(data))
@@ -102,7 +103,7 @@ def test_the_best_weights_come_back(metric: str | None, best: Any, average: floa
     source = images(60)
     if metric not in {None, "top-1"}:
         source["labels"] = np.eye(3, dtype=np.float32)[source["labels"]]
-    options = {**PLAIN, "lr": 2.0, "batch": 8, "epochs": 6, "holdout": 0.3}
+    options = {**PLAIN, "lr": 0.5, "batch": 8, "epochs": 6, "holdout": 0.3}
     result, scores = recorded(convnet(), source, **options, holdout_metric=metric, average=average)
     assert len(scores) == 6
     assert [entry["score"] for entry in result.history] == scores

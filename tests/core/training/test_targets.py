@@ -39,7 +39,7 @@ def test_only_chosen_layers_change(options: dict[str, Any], wanted: set[str]) ->
 @pytest.mark.parametrize("optimizer", ["adamw", "sgd:momentum=0.9,weight-decay=0.1", "lamb"])
 def test_weight_decay_touches_nothing_that_is_frozen(optimizer: str) -> None:
     model = convnet()
-    options = {"optimizer": optimizer, "average": 0.5, "train_layers": "d"}
+    options: dict[str, Any] = {"optimizer": optimizer, "average": 0.5, "train_layers": "d"}
     assert changed(model, fitted(model, images(), **options).model) == {"w2", "b2"}
 
 

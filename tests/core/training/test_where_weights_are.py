@@ -26,7 +26,7 @@ def matrix_after_one_step(start: Array, *, transposed: bool = False) -> Array:
     """Return W after one step of gradient descent on the squared error of X W, in PyTorch."""
     w = torch.tensor(start, requires_grad=True)
     product = torch.tensor(X) @ (w.T if transposed else w)
-    torch.nn.functional.mse_loss(product, torch.tensor(Y)).backward()
+    torch.autograd.backward(torch.nn.functional.mse_loss(product, torch.tensor(Y)))
     assert w.grad is not None
     return np.asarray((w - RATE * w.grad).detach().numpy())
 
@@ -115,7 +115,7 @@ def test_a_tensor_of_two_layers_gets_both_gradients() -> None:
     text = "g (float[N,4] x) => (float[N,4] y) { a = MatMul(x, w) r = Relu(a) y = MatMul(r, w) }"
     w = torch.tensor(W, requires_grad=True)
     product = torch.relu(torch.tensor(X) @ w) @ w
-    torch.nn.functional.mse_loss(product, torch.tensor(Y)).backward()
+    torch.autograd.backward(torch.nn.functional.mse_loss(product, torch.tensor(Y)))
     assert w.grad is not None
     result = fitted(graph(text, w=W), {"x": X, "labels": Y}, **OPTIONS).model
     wanted = (w - RATE * w.grad).detach().numpy()
@@ -142,7 +142,7 @@ def test_half_precision_is_trained_in_float32() -> None:
     for _ in range(100):
         optimizer.zero_grad()
         x = torch.tensor(X.astype(np.float16).astype(np.float32))
-        torch.nn.functional.mse_loss(x @ w, torch.tensor(Y)).backward()
+        torch.autograd.backward(torch.nn.functional.mse_loss(x @ w, torch.tensor(Y)))
         optimizer.step()
     moved = (w.detach().numpy() - start).astype(np.float32)
     assert np.abs(moved).max() > 1e-3

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 import re
 import shlex
 import subprocess
@@ -47,6 +48,16 @@ def check_console(block: Block) -> int:
         if output.strip():
             assert re.fullmatch(_pattern(output), " ".join(said.split()), re.DOTALL), said
     return len(examples)
+
+
+def check_pycon(page: str) -> int:
+    """Run all interactive examples of a page, one after another; return how many there were."""
+    text = "\n".join(block.text for block in blocks(page) if block.language == "pycon")
+    examples = doctest.DocTestParser().get_doctest(text, {}, page, str(DOCS / page), 0)
+    said: list[str] = []
+    result = doctest.DocTestRunner(verbose=False).run(examples, out=said.append)
+    assert not result.failed, "".join(said)
+    return result.attempted
 
 
 def _executed(command: list[str]) -> tuple[int, str]:

@@ -6,8 +6,10 @@ import inspect
 from pathlib import Path
 
 import pytest
+from onnx import defs
 
 from onnxpress import CONTRACT, hooks
+from tests import tables
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 HOOKS = [name for name in vars(hooks) if name.startswith("onnxpress_")]
@@ -29,3 +31,11 @@ def test_the_contract_version_is_documented() -> None:
         f"`onnxpress.CONTRACT` is a whole number, now {CONTRACT}."
         in (DOCS / "hooks.md").read_text()
     )
+
+
+@pytest.mark.parametrize(("page", "name"), tables.TABLES)
+def test_a_table_says_what_the_code_says(page: str, name: str) -> None:
+    if name == "operators" and defs.onnx_opset_version() < tables.OPSET:
+        pytest.skip(f"the table is of opset {tables.OPSET}; this onnx knows no such")
+    wanted = tables.TABLES[page, name]()
+    assert tables.written(page, name) == wanted, "write it anew: python -m tests.tables"

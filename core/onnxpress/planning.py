@@ -86,7 +86,7 @@ def plan(model: object, recipe: Recipe, plugins: Plugins) -> Plan:
     pipeline = Pipeline.begin(model, recipe, plugins, _ignore)
     open_judge(recipe, pipeline.original, _ignore)
     data = None if pipeline.data is None else _Untouched(pipeline.data)
-    steps = [PlannedStep(step.name, options_of(step), resolved=resolved(step)) for step in recipe.steps]
+    steps = [PlannedStep(s.name, options_of(s), resolved=resolved(s)) for s in recipe.steps]
     with suppress(_DataNeededError):
         attempts = replace(pipeline, data=data, tell=_ignore).attempts()
         for i, attempt in enumerate(attempts):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from onnxpress import demo
+from tests.core.cli.running import run
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -43,3 +45,14 @@ def test_the_job_in_python(folder: Path, capsys: pytest.CaptureFixture[str]) -> 
     printed = capsys.readouterr().out
     assert "top-1" in printed
     assert "small.onnx" in printed
+
+
+@pytest.mark.slow
+def test_the_jobs_in_the_shell(folder: Path) -> None:
+    (text,) = (block for block in blocks("bash") if "inspect" in block)
+    for line in text.replace("\\\n", " ").splitlines():
+        program, *arguments = shlex.split(line)
+        assert program == "onnxpress"
+        outcome = run(*arguments)
+        assert outcome.code == 0, f"{line}\n{outcome.err}"
+    assert {path.stem for path in folder.glob("*.onnx")} == {"model", "small", "pruned", "tuned"}

@@ -12,6 +12,9 @@ from onnxpress.graph.constants import STANDARD, subgraphs
 QUANTIZING: Final = frozenset({"QuantizeLinear", "DynamicQuantizeLinear"})
 """Operators whose integer outputs carry gradients, for the DequantizeLinear behind them."""
 
+INTEGER: Final = frozenset({"ConvInteger", "MatMulInteger", "QLinearConv", "QLinearMatMul"})
+"""Operators that compute with quantized numbers: a gradient that reaches one is not zero."""
+
 NO_GRADIENT: Final = frozenset(
     {"Bernoulli", "ConstantOfShape", "EyeLike", "Multinomial", "NonMaxSuppression"}
     | {"RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Range"}
@@ -81,7 +84,7 @@ def _carries(value: ir.Value, node: ir.Node, reached: Sequence[ir.Value]) -> boo
     dtype = value.dtype
     if dtype is None or dtype.is_floating_point():
         return True
-    if node.op_type in QUANTIZING and node.domain in STANDARD:
+    if node.op_type in QUANTIZING | INTEGER and node.domain in STANDARD:
         return True
     # What moves quantized elements about, or a body that hands sequences on.
     return any(v.dtype == dtype for v in reached)

@@ -129,7 +129,8 @@ class Tensor:
         """Return the elements in the shape of `other`."""
         if self.fixed is not None and self.fixed == other.fixed:
             return self
-        result = self.op("Reshape", self, other.sizes())
+        empty = other.fixed is None or 0 in other.fixed
+        result = self.op("Reshape", self, other.sizes(), allowzero=int(empty) or None)
         return self.op.typed(result.value, self.dtype, other.shape)
 
     def expand_like(self, other: Tensor) -> Tensor:

@@ -13,6 +13,7 @@ Our own plugins are tested with it.  It needs no test framework::
         check_transform(Shout(times=2), small_classifier())
 """
 
+from onnxpress.testing.gradients import check_gradient
 from onnxpress.testing.importers import check_importer
 from onnxpress.testing.models import model_from_text, small_classifier
 from onnxpress.testing.plugins import check_plugin
@@ -20,6 +21,7 @@ from onnxpress.testing.runtimes import check_runtime
 from onnxpress.testing.transforms import check_transform
 
 __all__ = [
+    "check_gradient",
     "check_importer",
     "check_plugin",
     "check_runtime",

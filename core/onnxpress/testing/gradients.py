@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
 from onnxpress.testing.require import require
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable  # noqa: F401  # in the alias below
 
     from onnxpress.data.batch import Array, Feeds
     from onnxpress.graph.model import Model
     from onnxpress.rules import Rule
 
-    Run = Callable[[Feeds], Mapping[str, Array]]
+Run: TypeAlias = "Callable[[Feeds], Mapping[str, Array]]"
+"""A model: from arrays by input name to arrays by output name."""
 
 
 def check_gradient(
@@ -52,10 +53,13 @@ def check_gradient(
     Raises:
         AssertionError: Says which gradient is wrong, where and by how much.
     """
+    from onnxpress.session import Session
+
     name = of or model.outputs[0].name or ""
     found, weights = gradients_of(model, feeds, wrt, name, rules, seed)
+    forward = run or Session(model).run
     for key in wrt:
-        wanted = differences(run or model.run, feeds, key, name, weights, step)
+        wanted = differences(forward, feeds, key, name, weights, step)
         compare(f"the gradient of {name!r} with respect to {key!r}", found[key], wanted, tolerance)
     return found
 

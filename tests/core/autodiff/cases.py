@@ -43,6 +43,7 @@ class Case:
         tolerance: The largest error against differences, as a share of the largest gradient.
         reference: Whether differences are taken of ONNX's reference implementation in float64
             (exact, with a small step), rather than of ONNX Runtime in float32.
+        random: Whether every run of one session draws anew; a new session begins with the seed.
         smooth: Whether the second derivative is checked as well.
         differences: Whether differences say what is right: not at a kink, nor where the gradient
             is a convention, such as straight-through; there PyTorch has to.
@@ -64,6 +65,7 @@ class Case:
     step: float = 1e-2
     tolerance: float = 2e-2
     reference: bool = False
+    random: bool = False
     smooth: bool = True
     differences: bool = True
     dynamic: bool = True

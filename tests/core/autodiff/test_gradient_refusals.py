@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from onnxpress.autodiff import gradient
-from onnxpress.errors import UnknownNameError, UsageError
+from onnxpress.errors import MissingRuleError, UnknownNameError, UsageError
 from tests.core.autodiff.mlp import mlp
 from tests.graphs import graph
 
@@ -59,3 +59,17 @@ def test_a_name_for_a_gradient_that_is_taken() -> None:
 def test_a_name_for_a_weight_that_is_taken() -> None:
     with pytest.raises(UsageError, match="'h' already"):
         gradient(mlp(), {"y": "h"}, "w1")
+
+
+def test_integer_arithmetic_is_no_dead_end() -> None:
+    """The gradient through the scale alone would look right and be wrong."""
+    model = graph(
+        """g (float[2,3] x, uint8[3,2] w) => (float[2,2] y) {
+            q, s, z = DynamicQuantizeLinear(x)
+            i = MatMulInteger(q, w, z)
+            f = Cast<to = 1>(i)
+            y = Mul(f, s)
+        }"""
+    )
+    with pytest.raises(MissingRuleError, match=r"MatMulInteger \(opset 21\) at 'i'"):
+        gradient(model, "y", "x")

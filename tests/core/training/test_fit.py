@@ -10,7 +10,10 @@ import pytest
 
 from onnxpress.errors import DataError, OptionError, UsageError
 from onnxpress.events import EpochFinished, Event, Trained
+from onnxpress.graph.model import Model
+from onnxpress.ordering import open_in_order
 from onnxpress.testing.require import as_bytes
+from onnxpress.training import running
 from tests.core.training.fitting import PLAIN, changed, fitted, weights
 from tests.core.training.nets import convnet, images, mlp, samples
 from tests.graphs import graph, normal
@@ -41,6 +44,23 @@ def test_threads_are_those_asked_for_and_change_nothing_but_rounding() -> None:
     )
     for name, array in weights(one).items():
         np.testing.assert_allclose(weights(two)[name], array, atol=1e-5)
+
+
+def test_the_session_gets_the_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+
+    def watched(model: Model, threads: int = 0) -> Any:
+        asked.append(threads)
+        return open_in_order(model, threads)
+
+    monkeypatch.setattr(running, "open_in_order", watched)
+    fitted(mlp(), samples(), threads=3)
+    assert asked == [3]
+
+
+def test_a_provider_that_is_not_there() -> None:
+    with pytest.raises(UsageError, match=r"has no MoonExecutionProvider here; it has .*CPUExec"):
+        fitted(mlp(), samples(), provider="MoonExecutionProvider")
 
 
 def test_what_is_told() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import ml_dtypes
 import numpy as np
 import pytest
@@ -163,3 +165,26 @@ def test_bfloat16_and_double_keep_their_type() -> None:
     result = fitted(model, {"x": X, "labels": Y}, **options).model
     assert array_of(result, "w").dtype == ml_dtypes.bfloat16
     assert changed(model, result) == {"w"}
+
+
+def normalised(dtype: Any) -> Model:
+    kind = "float16" if dtype is np.float16 else "float"
+    text = f"""g ({kind}[N,2,6,6] x) => ({kind}[N,4] y) {{
+        c = Conv(x, w) n = BatchNormalization(c, s, b, m, v) p = GlobalAveragePool(n) y = Flatten(p)
+    }}"""
+    tensors = {"w": normal(4, 2, 3, 3), **dict.fromkeys("bm", np.zeros(4))}
+    tensors.update(dict.fromkeys("sv", np.ones(4)))
+    return graph(text, **{name: np.asarray(array, dtype) for name, array in tensors.items()})
+
+
+def test_half_precision_statistics_follow_the_batch() -> None:
+    x, options = normal(8, 2, 6, 6).astype(np.float16), {**PLAIN, "lr": 0.1, "epochs": 4}
+    results = {}
+    for dtype in (np.float16, np.float32):
+        source = {"x": x.astype(dtype), "labels": np.arange(8) % 4}
+        results[dtype] = weights(fitted(normalised(dtype), source, **options).model)
+    half, single = results[np.float16], results[np.float32]
+    assert {array.dtype for array in half.values()} == {np.dtype(np.float16)}
+    for name, array in single.items():
+        np.testing.assert_allclose(half[name], array, atol=0.01, err_msg=name)
+    assert np.abs(half["v"] - 1).max() > 0.5

@@ -11,11 +11,25 @@ from onnxpress.autodiff.tensor import Tensor
 
 @GRADIENTS("BatchNormalization")
 def _batch(at: Site) -> Gradients:
-    x, dy = channelled(at, at.input(0)), channelled(at, at.gradient)
+    x = channelled(at, at.input(0))
     over = (0, *range(2, x.rank or 0))
-    rule = _training if at.integer("training_mode") else _inference
-    dx, *rest = rule(at, x, dy, over)
+    if not at.integer("training_mode"):
+        return _like_input(at, _inference(at, x, channelled(at, at.gradient), over))
+    moving = _moving(at, x, over)
+    if at.dy[0] is None:
+        return _like_input(at, moving)
+    fixed = _training(at, x, channelled(at, at.gradient), over)
+    return _like_input(at, [_both(at, a, b) for a, b in zip(fixed, moving, strict=True)])
+
+
+def _like_input(at: Site, gradients: list[Tensor | None]) -> Gradients:
+    dx, *rest = gradients
     return None if dx is None else dx.reshape_like(at.input(0)), *rest
+
+
+def _both(at: Site, a: Tensor | None, b: Tensor | None) -> Tensor | None:
+    there = [gradient for gradient in (a, b) if gradient is not None]
+    return at.op.add(there) if there else None
 
 
 def channelled(at: Site, x: Tensor) -> Tensor:
@@ -51,11 +65,31 @@ def _training(at: Site, x: Tensor, dy: Tensor, over: tuple[int, ...]) -> list[Te
     db, along = dy.sum(over), (dy * centred).sum(over)
     dscale, dbias = (along * inv).reshape(-1), db.reshape(-1)
     if not at.needs(0):
-        return [None, dscale, dbias]
+        return [None, dscale, dbias, None, None]
     count = _count(x, dy, over)
     slope = along * inv * inv / count
     dx = (dy - db / count - centred * slope) * (_wide(at.input(1), over) * inv)
-    return [dx, dscale, dbias]
+    return [dx, dscale, dbias, None, None]
+
+
+def _moving(at: Site, x: Tensor, over: tuple[int, ...]) -> list[Tensor | None]:
+    """The running statistics: ``r = input · momentum + (that of the batch) · (1 - momentum)``.
+
+    ``d mean / dx = 1 / n`` and ``d var / dx = 2 (x - mean) / n``, the variance being that of
+    the population.
+    """
+    momentum = at.number("momentum", 0.9)
+    arrived = [at.dy[i] if len(at.dy) > i else None for i in (1, 2)]
+    dmean, dvar = (None if d is None else d * momentum for d in arrived)
+    if not at.needs(0) or arrived == [None, None]:
+        return [None, None, None, dmean, dvar]
+    share = (1 - momentum) / _count(x, x, over)
+    terms = []
+    if arrived[0] is not None:
+        terms.append(_wide(arrived[0].cast(x.dtype) * share, over).expand_like(x))
+    if arrived[1] is not None:
+        terms.append((x - x.mean(over)) * _wide(arrived[1].cast(x.dtype) * share * 2, over))
+    return [at.op.add(terms), None, None, dmean, dvar]
 
 
 def _inverse(at: Site, variance: Tensor) -> Tensor:

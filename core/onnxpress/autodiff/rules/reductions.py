@@ -118,13 +118,15 @@ def _others_at_run_time(at: Site) -> Tensor:
     """
     op, x, y = at.op, at.input(0), at.output()
     number = op("Range", op.scalar(0), op("Size", y), op.scalar(1))
-    row = _wide(at, op("Reshape", number, y.sizes()))
+    row = _wide(at, op("Reshape", number, y.sizes(), allowzero=1))
     rows = op("Expand", row, x.sizes()).reshape(-1)
     count = op("Shape", rows)
     order = op.many("TopK", 2, rows, count, largest=0)[1]
     place = op.many("TopK", 2, order, count, largest=0)[1]
     sorted_ = op("Gather", x.reshape(-1), order)
-    shape = op("Concat", op("Size", y).reshape(1), op.ints(-1), axis=0)
-    matrix = op.typed(op("Reshape", sorted_, shape).value, x.dtype, (None, None))
+    columns = op("Size", x) / op("Max", op("Size", y), op.scalar(1))  # both may be empty
+    shape = op("Concat", op("Size", y).reshape(1), columns.reshape(1), axis=0)
+    matrix = op("Reshape", sorted_, shape, allowzero=1)
+    matrix = op.typed(matrix.value, x.dtype, (None, None))
     rest = op("Gather", others(matrix, (1,)).reshape(-1), place)
-    return op.typed(op("Reshape", rest, x.sizes()).value, x.dtype, x.shape)
+    return op.typed(op("Reshape", rest, x.sizes(), allowzero=1).value, x.dtype, x.shape)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from onnxpress.autodiff.broadcasting import sum_to
 from onnxpress.autodiff.builder import attributes_of
+from onnxpress.autodiff.moving import sum_rows
 from onnxpress.autodiff.site import Site
+from onnxpress.autodiff.sizes import size, to_shape
 from onnxpress.autodiff.table import GRADIENTS, Gradients
 from onnxpress.autodiff.tensor import Tensor
 
@@ -51,5 +53,9 @@ def _cached(at: Site, index: int, gradient: Tensor) -> Tensor | None:
     cache, summed = at.input(index), gradient.sum((2,), keepdims=False)
     if not at.has(3):
         return sum_to(summed, cache)
-    rows = at.input(3).unsqueeze(-1)
-    return at.op("ScatterND", at.op.zeros_like(cache), rows, summed, reduction="add")
+    pairs = size(cache, -1)
+    flat = to_shape(summed, -1, pairs)  # (batch · position, pair)
+    shape = (None, pairs if isinstance(pairs, int) else None)
+    rows = at.op.typed(flat.value, summed.dtype, shape)
+    table = sum_rows(rows, at.input(3).reshape(-1), size(cache, 0))
+    return at.op.typed(table.value, cache.dtype, cache.shape)

@@ -73,7 +73,9 @@ def _depth_to_space(at: Site) -> Tensor:
 
 @GRADIENTS("SpaceToDepth")
 def _space_to_depth(at: Site) -> Tensor:
-    return at.op("DepthToSpace", at.gradient, blocksize=at.integer("blocksize"), mode="DCR")
+    """Back to space, in the same order of block and channel (opset 28 lets one choose)."""
+    block, mode = at.integer("blocksize"), at.text("mode", "DCR")
+    return at.op("DepthToSpace", at.gradient, blocksize=block, mode=mode)
 
 
 @GRADIENTS("Trilu")

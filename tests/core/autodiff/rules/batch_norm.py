@@ -38,3 +38,19 @@ case("BatchNormalization", *inputs, note="far from zero, training", training_mod
          x, None, None, w, b, training=True, eps=0.1))  # fmt: skip
 case("BatchNormalization", *inputs, note="stored statistics", stored=[3, 4], wrt=[0, 1, 2],
      torch=affine)  # fmt: skip
+
+
+def running(x: Any, before: Any, momentum: float, *, variance: bool) -> Any:
+    """Return a running statistic after a batch."""
+    over = (0, *range(2, x.ndim))
+    now = x.var(over, correction=0) if variance else x.mean(over)
+    return before * momentum + now * (1 - momentum)
+
+
+for shape in ((5, 3), (2, 3, 3, 2)):
+    inputs = [normal(*shape), *(normal(3, seed=i) for i in (1, 2, 3)), positive(3)]
+    for of, name in ((1, "mean"), (2, "variance")):
+        case("BatchNormalization", *inputs, note=f"{len(shape)}-D, running {name}",
+             training_mode=1, momentum=0.6, outputs=3, of=of,
+             torch=lambda x, w, b, *before, of=of:
+                 running(x, before[of - 1], 0.6, variance=of == 2) + 0 * (w + b))  # fmt: skip

@@ -89,3 +89,11 @@ case("ReduceProd", zeros, ints(1), torch=over(product, (1,), 1), note="zeros")
 case("ReduceProd", zeros, ints(-1), keepdims=0, stored=(), torch=over(product, (1,), 0),
      note="zeros, computed axes")  # fmt: skip
 case("ReduceProd", zeros, torch=over(product, (0, 1), 1), note="zeros, all")
+
+# Nothing to multiply gives 1, and nothing gets a gradient.
+for shape in ((0, 3), (2, 0, 3)):
+    empty = partial(case, "ReduceProd", np.zeros(shape))
+    empty(ints(1), torch=over(product, (1,), 1), note=f"empty {shape}")
+    empty(ints(0), keepdims=0, torch=over(product, (0,), 0), note=f"empty {shape}, first axis")
+    empty(ints(1), stored=(), torch=over(product, (1,), 1), note=f"empty {shape}, computed axes")
+    empty(torch=over(product, tuple(range(len(shape))), 1), note=f"empty {shape}, all")

@@ -38,6 +38,10 @@ case(
     torch=lambda x: f.pixel_shuffle(x, 2),
 )  # fmt: skip
 case("SpaceToDepth", normal(2, 3, 4, 6), blocksize=2)
+case(
+    "SpaceToDepth", normal(2, 3, 4, 6), blocksize=2, mode="CRD", opset=28, note="CRD",
+    torch=lambda x: f.pixel_unshuffle(x, 2),
+)  # fmt: skip
 case("Trilu", X, torch=torch.triu)
 case("Trilu", X, np.array(1), upper=0, torch=lambda x, _k: x.tril(1), note="lower")
 case("Trilu", X, np.array(-1), upper=1, stored=(), torch=lambda x, _k: x.triu(-1), note="k fed")
@@ -46,9 +50,11 @@ case("ReverseSequence", normal(3, 4), ints(4, 1, 2), time_axis=1, batch_axis=0, 
 case("Dropout", X, torch=lambda x: x, note="inference")
 case("Dropout", X, np.array(0.4), NO, wrt=(0,), stored=(1, 2), note="not training")
 # With a seed, ONNX Runtime draws the same mask in every new session.
-case("Dropout", X, np.array(0.4), YES, wrt=(0,), stored=(1, 2), seed=3, note="training")
-case("Dropout", X, None, YES, seed=3, outputs=2, note="with mask")
-case("Dropout", X, np.array(0.4), YES, wrt=(0,), stored=(1,), seed=3, note="told to")
+case(
+    "Dropout", X, np.array(0.4), YES, wrt=(0,), stored=(1, 2), seed=3, random=True, note="training"
+)
+case("Dropout", X, None, YES, seed=3, outputs=2, random=True, note="with mask")
+case("Dropout", X, np.array(0.4), YES, wrt=(0,), stored=(1,), seed=3, random=True, note="told to")
 case("Dropout", X, None, NO, wrt=(0,), stored=(), seed=3, note="told not to")
 for axis in (1, -2):
     case(

@@ -1,0 +1,290 @@
+"""Gradients of whole models with respect to all that they store, against differences.
+
+All parameters are moved together along a random direction, each by a share of its own size.
+The step of the differences is halved until they agree among themselves, without a look at the
+gradient that is tested.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Final
+
+import numpy as np
+import onnx_ir as ir
+from onnx_ir.passes.common import LiftConstantsToInitializersPass
+
+from onnxpress.autodiff import GRADIENTS, gradient, gradient_name
+from onnxpress.autodiff.backward import Walk
+from onnxpress.autodiff.expand import crossed
+from onnxpress.autodiff.inline import inline
+from onnxpress.autodiff.lifting import lift_constants
+from onnxpress.autodiff.prepare import annotate
+from onnxpress.autodiff.standard import standard_body
+from onnxpress.data.batch import Array
+from onnxpress.data.random import runnable_feeds
+from onnxpress.graph.model import Model
+from onnxpress.session import Session
+from tests.core.autodiff.doubles import InDouble
+
+SINGLE: Final = tuple(2.0**-k for k in range(3, 15))
+"""Steps, as shares of a parameter's size, where float32 limits what can be resolved."""
+
+DOUBLE: Final = tuple(2.0**-k for k in range(12, 25, 2))
+"""Steps in double precision; kinks are hardly ever as near as that."""
+
+_ALIKE: Final = 1e-2  # of the largest output, how far the two precisions may be apart
+_LONGEST: Final = 2.0  # seconds of a run in double precision that is not too long
+_FEWEST: Final = 16  # elements of a stored tensor of no layer that counts as a parameter
+
+
+@dataclass(frozen=True)
+class Slope:
+    """A slope along one direction, and what differences say.
+
+    Attributes:
+        found: By the gradient.
+        wanted: By differences.
+        size: The root of the summed squares of gradient times direction: how large the slope of
+            a random direction is likely to be.
+        doubt: How far the two differences are apart that agree best.
+        sides: How far the slopes to both sides are apart.
+    """
+
+    found: float
+    wanted: float
+    size: float
+    doubt: float
+    sides: float
+
+    @property
+    def error(self) -> float:
+        return abs(self.found - self.wanted) / self._scale
+
+    @property
+    def resolved(self) -> float:
+        """The error that differences in float32 can tell."""
+        return self.doubt / self._scale
+
+    @property
+    def bend(self) -> float:
+        return self.sides / self._scale
+
+    @property
+    def _scale(self) -> float:
+        return max(self.size, abs(self.wanted), 1e-30)
+
+
+class Whole:
+    """A model that is differentiated with respect to everything that it stores.
+
+    Args:
+        model: The model.
+        seed: Of the inputs, the weights of the outputs and the directions.
+
+    Attributes:
+        model: The same with all that it stores in the main graph, none of which is an input.
+        seconds: How long it took to build `backward`, once that was asked for.
+    """
+
+    def __init__(self, model: Model, seed: int = 0) -> None:
+        self.model = stored_in_main(model)
+        self.seed = seed
+        self.seconds = float("nan")
+
+    @cached_property
+    def parameters(self) -> list[str]:
+        """Float tensors of layers, and others that have some elements."""
+        known = set(self.model.parameters)
+        stored = self.model.ir.graph.initializers
+        return [
+            name
+            for name, value in stored.items()
+            if (tensor := value.const_value) is not None
+            and tensor.dtype.is_floating_point()
+            and (name in known or tensor.size >= _FEWEST)
+        ]
+
+    @property
+    def elements(self) -> int:
+        """How many numbers the parameters are."""
+        return sum(array.size for array in self.at_first.values())
+
+    @cached_property
+    def at_first(self) -> dict[str, Array]:
+        """The parameters as they are stored."""
+        stored = self.model.ir.graph.initializers
+        return {n: np.array(_tensor(stored[n]).numpy()) for n in self.parameters}
+
+    @cached_property
+    def feeds(self) -> dict[str, Array]:
+        """Random inputs with which the model runs."""
+        return runnable_feeds(self.model, seed=self.seed)
+
+    @cached_property
+    def outputs(self) -> dict[str, Array]:
+        """The float outputs, as the model is."""
+        results = self.forward.run(self.feeds)
+        return {n: a for n, a in results.items() if getattr(a, "dtype", None) is not None
+                and a.dtype.kind == "f"}  # fmt: skip
+
+    @cached_property
+    def weights(self) -> dict[str, Array]:
+        """A random weight for every element of `outputs`."""
+        rng = np.random.default_rng([self.seed, 1])
+        return {n: rng.standard_normal(a.shape).astype(a.dtype) for n, a in self.outputs.items()}
+
+    @cached_property
+    def forward(self) -> Session:
+        """The model with its parameters as inputs that may be left out."""
+        edit = self.model.edit()
+        edit.graph.inputs.extend(edit.graph.initializers[name] for name in self.parameters)
+        return Session(edit.done(), threads=2)
+
+    @cached_property
+    def backward(self) -> Model:
+        """The gradients."""
+        start = time.perf_counter()
+        weights = {name: weight_of(name) for name in self.outputs}
+        result = gradient(self.model, weights, self.parameters)
+        self.seconds = time.perf_counter() - start
+        return result
+
+    @cached_property
+    def gradients(self) -> dict[str, Array]:
+        """What `backward` computes, by parameter."""
+        given = {weight_of(n): a for n, a in self.weights.items()}
+        found = Session(self.backward, threads=2).run({**self.feeds, **given})
+        return {n: found[gradient_name(n)] for n in self.parameters}
+
+    @cached_property
+    def in_double(self) -> InDouble | None:
+        """The model in double precision, if it can be had, is fast, and computes the same."""
+        if self._seconds_to_run() > _LONGEST / 10:
+            return None
+        try:
+            made = InDouble(self.model)
+            start = time.perf_counter()
+            found = made.run(self.feeds)
+        except Exception:  # noqa: BLE001  # the reference evaluator lacks some operators
+            return None
+        fast = time.perf_counter() - start < _LONGEST
+        same = all(_near(found[n], a) for n, a in self.outputs.items())
+        return made if fast and same else None
+
+    def _seconds_to_run(self) -> float:
+        self.forward.run(self.feeds)
+        start = time.perf_counter()
+        self.forward.run(self.feeds)
+        return time.perf_counter() - start
+
+    def total(self, parameters: Mapping[str, Array]) -> float:
+        """Return the weighted sum of all outputs, added up in float64."""
+        found = (self.in_double or self.forward).run({**self.feeds, **parameters})
+        return sum(float((found[n].astype(np.float64) * w).sum()) for n, w in self.weights.items())
+
+    def slope(self, direction: int, only: str | None = None) -> Slope:
+        """Compare along one random direction, of all parameters or of one."""
+        along = {n: a for n, a in self._direction(direction).items() if only is None or n == only}
+        middle = self.total({})
+        products = [self.gradients[n].astype(np.float64) * d for n, d in along.items()]
+        size = float(np.sqrt(sum(float((p**2).sum()) for p in products)))
+        found = sum(float(p.sum()) for p in products)
+        tried = []
+        for step in DOUBLE if self.in_double else SINGLE:
+            up, down = ({n: self._moved(n, s * d) for n, d in along.items()}
+                        for s in (step, -step))  # fmt: skip
+            # What was moved is rounded: the slope is that of the way really gone.
+            gone = sum(
+                float((self.gradients[n] * (up[n].astype(np.float64) - down[n])).sum())
+                for n in along
+            )
+            high, low = self.total(up), self.total(down)
+            central = (high - low) / (2 * step) + (found - gone / (2 * step))
+            tried.append((central, abs(high + low - 2 * middle) / step))
+        return _best(found, size, tried)
+
+    def _moved(self, name: str, by: Array) -> Array:
+        first = self.at_first[name]
+        return first + by if self.in_double else (first + by).astype(first.dtype)
+
+    def _direction(self, number: int) -> dict[str, Array]:
+        rng = np.random.default_rng([self.seed, 2, number])
+        return {
+            n: np.clip(rng.standard_normal(a.shape), -4, 4) * _scale(a)
+            for n, a in self.at_first.items()
+        }
+
+
+def _best(found: float, size: float, tried: list[tuple[float, float]]) -> Slope:
+    """Take the differences that agree best, extrapolated to a step of 0 (Richardson 1911)."""
+    central = [c for c, _ in tried]
+    limits = [(4 * b - a) / 3 for a, b in zip(central, central[1:], strict=False)]
+    apart = [abs(b - a) for a, b in zip(limits, limits[1:], strict=False)]
+    best = int(np.argmin([a if np.isfinite(a) else np.inf for a in apart]))
+    return Slope(found, limits[best + 1], size, apart[best], tried[best + 2][1])
+
+
+def weight_of(name: str) -> str:
+    return f"weight of {name}"
+
+
+def stored_in_main(model: Model) -> Model:
+    """Return a model without functions and overridable inputs, all it stores in the main graph."""
+    edit = model.edit()
+    edit.freeze()
+    if edit.ir.functions:
+        inline(edit.ir)
+    lift_constants(edit.ir)
+    LiftConstantsToInitializersPass(lift_all_constants=False)(edit.ir)
+    return edit.done()
+
+
+def on_the_way(whole: Whole) -> tuple[list[ir.Node], list[ir.Node]]:
+    """Return the nodes between parameters and outputs, and those of them without a rule."""
+    edit = whole.model.edit()
+    annotate(edit.ir)
+    graph = edit.graph
+    walk = Walk(GRADIENTS, whole.model.ir.opset_imports)
+    sources = {graph.initializers[name] for name in whole.parameters}
+    targets = {value for value in graph.outputs if value.name in whole.outputs}
+    nodes = list(crossed(list(graph), sources, targets, walk))
+    return nodes, [n for n in nodes if walk.rule(n) is None and not _has_body(n, whole.model)]
+
+
+def count_nodes(model: Model) -> int:
+    """Count nodes, those of bodies too, Constants left out."""
+    return sum(node.op_type != "Constant" for graph in model.ir.graphs() for node in graph)
+
+
+def slopes(whole: Whole, directions: int) -> Iterator[Slope]:
+    """Compare along some random directions of all parameters."""
+    return (whole.slope(number) for number in range(directions))
+
+
+def _has_body(node: ir.Node, model: Model) -> bool:
+    return standard_body(node, model.opset, "body") is not None
+
+
+def _tensor(value: ir.Value) -> ir.TensorProtocol:
+    assert value.const_value is not None
+    return value.const_value
+
+
+def _near(a: Array, b: Array) -> bool:
+    far = np.abs(a.astype(np.float64) - b).max(initial=0)
+    return bool(far <= _ALIKE * np.abs(b).max(initial=1e-30))
+
+
+def _scale(array: Array) -> Array:
+    """Return the size of a parameter's elements, each one's own where all are positive.
+
+    A variance must stay positive.  Where all are 0 it is 1 % of 1.
+    """
+    if array.size and (array > 0).all():
+        return array.astype(np.float64)
+    size = float(np.sqrt(np.mean(np.square(array, dtype=np.float64)))) if array.size else 0.0
+    return np.asarray(size or 1e-2)

@@ -98,7 +98,9 @@ def write(page: str, name: str) -> None:
 def _split(page: str, name: str) -> tuple[str, str, str]:
     """Return what stands before a table, the table, and what stands after it."""
     text = (ROOT / "docs" / page).read_text(encoding="utf-8")
-    found = re.search(rf"(.*<!-- table: {name} .*?-->\n\n)(.*?)(\n\n<!-- end -->.*)", text, re.DOTALL)
+    found = re.search(
+        rf"(.*<!-- table: {name} .*?-->\n\n)(.*?)(\n\n<!-- end -->.*)", text, re.DOTALL
+    )
     assert found, f"docs/{page} has no comment <!-- table: {name} … -->, or none that ends it"
     before, table, after = found.groups()
     return before, table, after
@@ -117,9 +119,7 @@ def _listed(found: Iterable[Covered], how: str) -> str:
     return ", ".join(one.operator for one in found if one.how == how)
 
 
-def _chosen(
-    what: str, kinds: Mapping[str, type[BaseModel]], without: Iterable[str] = ()
-) -> str:
+def _chosen(what: str, kinds: Mapping[str, type[BaseModel]], without: Iterable[str] = ()) -> str:
     """Return a table of what can be chosen by name: each with its options and its docstring."""
     rows = [_row(what, "options", "")]
     rows.append(_row("---", "---", "---"))

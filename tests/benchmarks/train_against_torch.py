@@ -26,6 +26,7 @@ import torch
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 from onnxpress.data import open_data
+from onnxpress.data.augment import read_augmentations
 from onnxpress.data.batch import Batch, Data
 from onnxpress.data.sampling import Epochs
 from onnxpress.events import Trained
@@ -105,7 +106,7 @@ def by_us(model: Model, data: Data, seed: int, lr: float, steps: int) -> tuple[M
     losses: list[float] = []
     options = Training(
         steps=steps, batch=128, optimizer=f"sgd:momentum={MOMENTUM}", lr=lr, schedule="constant",
-        augment=AUGMENT,
+        augment=read_augmentations(AUGMENT),
     )  # fmt: skip
 
     def note(event: object) -> None:

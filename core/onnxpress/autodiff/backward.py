@@ -9,7 +9,7 @@ import onnx_ir as ir
 
 from onnxpress.autodiff.activity import NO_GRADIENT, depends, leads, read_by
 from onnxpress.autodiff.builder import Builder
-from onnxpress.autodiff.missing import missing_rules
+from onnxpress.autodiff.missing import LackingRuleError, missing_rules
 from onnxpress.autodiff.recomputing import Recomputing
 from onnxpress.autodiff.site import Site
 from onnxpress.autodiff.table import GradientRule
@@ -72,7 +72,10 @@ class Walk:
             raise missing_rules(missing, nodes, wrt, self)
         terms: dict[ir.Value, list[Tensor]] = {v: [t] for v, t in seeds.items() if v in active}
         for node in reversed(passed):
-            self._step(op, node, terms, active, again)
+            try:
+                self._step(op, node, terms, active, again)
+            except LackingRuleError as error:  # in a body: what it lists is of no use out here
+                raise missing_rules(error.nodes, nodes, wrt, self, node) from None
         return {value: op.add(terms[value]) for value in wrt if terms.get(value)}
 
     def _passes(self, node: ir.Node, active: Collection[ir.Value]) -> bool:

@@ -60,7 +60,8 @@ def gradient(
 
     Raises:
         UnknownNameError: If there is no tensor of a name.
-        UsageError: If a name for a result is taken already, or `of` depends on none of `wrt`, or a tensor is not of floats.
+        UsageError: If a name for a result is taken already, or `of` depends on none of `wrt`,
+            or a tensor is not of floats.
         MissingRuleError: If an operator on the way has no rule; see the message.
         ModelError: If the model can't be changed at all.
     """

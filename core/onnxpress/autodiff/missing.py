@@ -16,12 +16,25 @@ if TYPE_CHECKING:
 _SHOWN: Final = 8
 
 
+class LackingRuleError(MissingRuleError):
+    """Knows its nodes, so that the graph around a body can say what could still be trained.
+
+    Attributes:
+        nodes: The nodes without a rule.
+    """
+
+    def __init__(self, message: str, free: Sequence[str], nodes: Sequence[ir.Node]) -> None:
+        super().__init__(message, free)
+        self.nodes = nodes
+
+
 def missing_rules(
     missing: Sequence[ir.Node],
     nodes: Sequence[ir.Node],
     wrt: Collection[ir.Value],
     walk: Walk,
-) -> MissingRuleError:
+    around: ir.Node | None = None,
+) -> LackingRuleError:
     """Return the error for `missing`, the nodes that the way back leads through.
 
     Args:
@@ -29,18 +42,21 @@ def missing_rules(
         nodes: The whole graph.
         wrt: What the gradients are wanted of.
         walk: The rules and the opsets.
+        around: The node of `nodes` in whose body the missing ones are, if they are in one.
     """
-    behind = leads(nodes, [value for node in missing for value in read_by(node)], walk.moves)
+    crossed = missing if around is None else [around]
+    behind = leads(nodes, [value for node in crossed for value in read_by(node)], walk.moves)
     free = [value.name or "" for value in wrt if value not in behind]
     still = f"without a rule these can be trained: {_listed(free)}" if free else _NONE_LEFT
     first = missing[0]
     example = f'@GRADIENTS("{first.op_type}"' + (
         f', domain="{first.domain}")' if first.domain else ")"
     )
-    return MissingRuleError(
+    return LackingRuleError(
         f"no gradient rule for {'; '.join(_described(missing, walk))}; a plugin can add one "
         f"(hook onnxpress_rules, table 'gradient', as in {example}); {still}",
         free,
+        missing,
     )
 
 

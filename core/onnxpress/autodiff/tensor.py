@@ -87,16 +87,16 @@ class Tensor:
     def __neg__(self) -> Tensor:
         return self.op("Neg", self)
 
-    def __gt__(self, other: Operand) -> Tensor:
+    def __gt__(self, other: Tensor | Number) -> Tensor:
         return self.op("Greater", self, self._like(other))
 
-    def __ge__(self, other: Operand) -> Tensor:
+    def __ge__(self, other: Tensor | Number) -> Tensor:
         return self.op("GreaterOrEqual", self, self._like(other))
 
-    def __lt__(self, other: Operand) -> Tensor:
+    def __lt__(self, other: Tensor | Number) -> Tensor:
         return self.op("Less", self, self._like(other))
 
-    def __le__(self, other: Operand) -> Tensor:
+    def __le__(self, other: Tensor | Number) -> Tensor:
         return self.op("LessOrEqual", self, self._like(other))
 
     def equal(self, other: Operand) -> Tensor:
@@ -148,8 +148,8 @@ class Tensor:
         """Return one size as int64 (1): a constant where it is known."""
         if self.shape is not None and isinstance(known := self.shape[axis], int):
             return self.op.ints(known)
-        ends = {} if axis == -1 else {"end": axis + 1}
-        return self.op("Shape", self, start=axis, **ends)
+        end = None if axis == -1 else axis + 1
+        return self.op("Shape", self, start=axis, end=end)
 
     def unsqueeze(self, *axes: int) -> Tensor:
         """Insert axes of size 1."""

@@ -6,87 +6,135 @@ unknown; rules that need more say it themselves, with `Builder.typed`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Callable, Sequence
+from typing import Final, TypeAlias
 
 import onnx_ir as ir
 
-from onnxpress.graph.types import Dim, TensorType, type_of
+from onnxpress.graph.types import UNKNOWN, Dim, TensorType, type_of
+from onnxpress.rules import RuleTable
 
-_SAME: Final = frozenset(
-    {"Abs", "Acos", "Acosh", "Asin", "Asinh", "Atan", "Atanh", "Ceil", "Celu", "Clip", "Cos"}
-    | {"Cosh", "CumSum", "Elu", "Erf", "Exp", "Floor", "Gelu", "HardSigmoid", "HardSwish"}
-    | {"Identity", "LeakyRelu", "Log", "LogSoftmax", "Mish", "Neg", "PRelu", "Reciprocal"}
-    | {"Relu", "Round", "Selu", "Sigmoid", "Sign", "Sin", "Sinh", "Softmax", "Softplus"}
-    | {"Softsign", "Sqrt", "Swish", "Tan", "Tanh", "ThresholdedRelu", "Trilu"}
-    | {"ScatterElements", "ScatterND", "ReverseSequence"}
+_Inputs: TypeAlias = Sequence[TensorType]
+_TypeRule: TypeAlias = Callable[[ir.Node, _Inputs], TensorType | None]
+_TYPES: Final[RuleTable[_TypeRule]] = RuleTable("types of added nodes")
+
+_OTHERWISE: Final = frozenset(
+    {"ArgMax", "ArgMin", "ConstantOfShape", "DequantizeLinear", "OneHot"}
+    | {"QuantizeLinear", "EyeLike", "If", "Loop", "Scan", "DynamicQuantizeLinear"}
 )
-_BROADCAST: Final = frozenset({"Add", "Sub", "Mul", "Div", "Pow", "Max", "Min", "Mod", "Sum"})
-_BOOLEAN: Final = frozenset(
-    {"And", "Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Or", "Xor"}
-)
+"""Operators without a rule whose results are not of the type of their first input."""
 
 
 def typed_by(node: ir.Node) -> None:
     """Give the first output of a node the type that follows from its inputs, where it is plain."""
-    found = _type(node)
+    if node.domain or not node.inputs or node.inputs[0] is None:
+        return
+    inputs = [UNKNOWN if value is None else type_of(value) for value in node.inputs]
+    found = (_TYPES.find(node.op_type) or _like_first)(node, inputs)
     if found is not None:
         value = node.outputs[0]
         value.type = None if found.dtype is None else ir.TensorType(found.dtype)
         value.shape = None if found.shape is None else ir.Shape(found.shape)
 
 
-def _type(node: ir.Node) -> TensorType | None:
-    if node.domain or not node.inputs or node.inputs[0] is None:
-        return None
-    op, first = node.op_type, type_of(node.inputs[0])
-    if op in _SAME:
-        return first
-    if op == "Cast":
-        return TensorType(ir.DataType(node.attributes["to"].as_int()), first.shape)
-    if op in {"Not", "IsNaN", "IsInf"}:
-        return TensorType(ir.DataType.BOOL, first.shape)
-    types = [type_of(value) for value in node.inputs if value is not None]
-    if op in _BROADCAST:
-        return TensorType(first.dtype, broadcast([t.shape for t in types]))
-    if op in _BOOLEAN:
-        return TensorType(ir.DataType.BOOL, broadcast([t.shape for t in types]))
-    if op == "Where":
-        return TensorType(types[1].dtype, broadcast([t.shape for t in types]))
-    return _shaped(node, first)
+def _like_first(node: ir.Node, inputs: _Inputs) -> TensorType | None:
+    dtype = inputs[0].dtype
+    return TensorType(dtype, None) if dtype and node.op_type not in _OTHERWISE else None
 
 
-def _shaped(node: ir.Node, first: TensorType) -> TensorType | None:
-    op, rank = node.op_type, None if first.shape is None else len(first.shape)
-    if op == "Shape":
-        start, end = (node.attributes.get_int(k, d) for k, d in (("start", 0), ("end", None)))
-        axes = None if rank is None else len(range(rank)[slice(start, end)])
-        return TensorType(ir.DataType.INT64, None if axes is None else (axes,))
-    if op == "Size":
-        return TensorType(ir.DataType.INT64, ())
-    if op == "NonZero":
-        return TensorType(ir.DataType.INT64, (rank, None))
-    if op == "Transpose" and first.shape is not None:
-        perm = node.attributes.get("perm")
-        order = perm.as_ints() if perm else range(len(first.shape))[::-1]
-        return TensorType(first.dtype, tuple(first.shape[axis] for axis in order))
-    if op in {"Reshape", "Expand"}:
-        return TensorType(first.dtype, _target(node, first))
-    if op.startswith("Reduce"):
-        return TensorType(first.dtype, _reduced(node, first))
-    if op == "GatherElements":
-        return TensorType(first.dtype, type_of(node.inputs[1]).shape)  # type: ignore[arg-type]
-    if op in {"Unsqueeze", "Squeeze"} and first.shape is not None:
-        return TensorType(first.dtype, _squeezed(node, first.shape))
-    if op == "MatMul" and first.shape is not None:
-        return TensorType(first.dtype, _product(first.shape, type_of(node.inputs[1]).shape))  # type: ignore[arg-type]
-    return TensorType(first.dtype, None) if first.dtype and op not in _OTHERWISE else None
+@_TYPES("Abs", "Acos", "Acosh", "Asin", "Asinh", "Atan", "Atanh", "Ceil", "Celu", "Clip", "Cos")
+@_TYPES("Cosh", "CumSum", "Elu", "Erf", "Exp", "Floor", "Gelu", "HardSigmoid", "HardSwish")
+@_TYPES("Identity", "LeakyRelu", "Log", "LogSoftmax", "Mish", "Neg", "PRelu", "Reciprocal")
+@_TYPES("Relu", "Round", "Selu", "Sigmoid", "Sign", "Sin", "Sinh", "Softmax", "Softplus")
+@_TYPES("Softsign", "Sqrt", "Swish", "Tan", "Tanh", "ThresholdedRelu", "Trilu")
+@_TYPES("ScatterElements", "ScatterND", "ReverseSequence")
+def _same(_node: ir.Node, inputs: _Inputs) -> TensorType:
+    return inputs[0]
 
 
-_OTHERWISE: Final = frozenset(
-    {"ArgMax", "ArgMin", "ConstantOfShape", "DequantizeLinear", "OneHot"}
-    | {"QuantizeLinear", "EyeLike", "If", "Loop", "Scan", "DynamicQuantizeLinear"}
-)
+@_TYPES("Cast")
+def _cast(node: ir.Node, inputs: _Inputs) -> TensorType:
+    return TensorType(ir.DataType(node.attributes["to"].as_int()), inputs[0].shape)
+
+
+@_TYPES("Not", "IsNaN", "IsInf")
+def _boolean(_node: ir.Node, inputs: _Inputs) -> TensorType:
+    return TensorType(ir.DataType.BOOL, inputs[0].shape)
+
+
+@_TYPES("Add", "Sub", "Mul", "Div", "Pow", "Max", "Min", "Mod", "Sum")
+def _broadcast(_node: ir.Node, inputs: _Inputs) -> TensorType:
+    return TensorType(inputs[0].dtype, broadcast([x.shape for x in inputs]))
+
+
+@_TYPES("And", "Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Or", "Xor")
+def _comparison(_node: ir.Node, inputs: _Inputs) -> TensorType:
+    return TensorType(ir.DataType.BOOL, broadcast([x.shape for x in inputs]))
+
+
+@_TYPES("Where")
+def _where(_node: ir.Node, inputs: _Inputs) -> TensorType:
+    return TensorType(inputs[1].dtype, broadcast([x.shape for x in inputs]))
+
+
+@_TYPES("Shape")
+def _shape(node: ir.Node, inputs: _Inputs) -> TensorType:
+    start, end = (node.attributes.get_int(k, d) for k, d in (("start", 0), ("end", None)))
+    rank = _rank(inputs[0])
+    axes = None if rank is None else len(range(rank)[slice(start, end)])
+    return TensorType(ir.DataType.INT64, None if axes is None else (axes,))
+
+
+@_TYPES("Size")
+def _size(_node: ir.Node, _inputs: _Inputs) -> TensorType:
+    return TensorType(ir.DataType.INT64, ())
+
+
+@_TYPES("NonZero")
+def _non_zero(_node: ir.Node, inputs: _Inputs) -> TensorType:
+    return TensorType(ir.DataType.INT64, (_rank(inputs[0]), None))
+
+
+@_TYPES("Transpose")
+def _transpose(node: ir.Node, inputs: _Inputs) -> TensorType:
+    dtype, shape = inputs[0].dtype, inputs[0].shape
+    if shape is None:
+        return TensorType(dtype, None)
+    perm = node.attributes.get("perm")
+    order = perm.as_ints() if perm else range(len(shape))[::-1]
+    return TensorType(dtype, tuple(shape[axis] for axis in order))
+
+
+@_TYPES("Reshape", "Expand")
+def _reshape(node: ir.Node, inputs: _Inputs) -> TensorType:
+    return TensorType(inputs[0].dtype, _target(node, inputs[0]))
+
+
+@_TYPES("ReduceL1", "ReduceL2", "ReduceLogSum", "ReduceLogSumExp", "ReduceMax", "ReduceMean")
+@_TYPES("ReduceMin", "ReduceProd", "ReduceSum", "ReduceSumSquare")
+def _reduce(node: ir.Node, inputs: _Inputs) -> TensorType:
+    return TensorType(inputs[0].dtype, _reduced(node, inputs[0]))
+
+
+@_TYPES("GatherElements")
+def _gather_elements(_node: ir.Node, inputs: _Inputs) -> TensorType:
+    return TensorType(inputs[0].dtype, inputs[1].shape)
+
+
+@_TYPES("Unsqueeze", "Squeeze")
+def _squeeze(node: ir.Node, inputs: _Inputs) -> TensorType:
+    shape = inputs[0].shape
+    return TensorType(inputs[0].dtype, None if shape is None else _squeezed(node, shape))
+
+
+@_TYPES("MatMul")
+def _matmul(_node: ir.Node, inputs: _Inputs) -> TensorType:
+    a, b = inputs[0].shape, inputs[1].shape
+    return TensorType(inputs[0].dtype, None if a is None else _product(a, b))
+
+
+def _rank(x: TensorType) -> int | None:
+    return None if x.shape is None else len(x.shape)
 
 
 def broadcast(shapes: Sequence[tuple[Dim, ...] | None]) -> tuple[Dim, ...] | None:

@@ -10,7 +10,7 @@ import numpy as np
 from onnxpress.testing.require import require
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable  # noqa: F401  # in the alias below
+    from collections.abc import Callable, Iterable
 
     from onnxpress.data.batch import Array, Feeds
     from onnxpress.graph.model import Model
@@ -20,7 +20,7 @@ Run: TypeAlias = "Callable[[Feeds], Mapping[str, Array]]"
 """A model: from arrays by input name to arrays by output name."""
 
 
-def check_gradient(
+def check_gradient(  # noqa: PLR0913  # what a check needs, each by name
     model: Model,
     feeds: Feeds,
     wrt: Sequence[str],

@@ -84,3 +84,34 @@ def test_an_operator_beside_the_way_needs_no_rule() -> None:
         }"""
     )
     assert gradient(model, "y", "x").run({"x": normal(3, 4)})["grad.x"].shape == (3, 4)
+
+
+BRANCH = """g (float[N,4] x, bool c) => (float[N,2] y) {
+    h = MatMul(x, before)
+    z = If(c) <
+        then_branch = a () => (float[N,4] t) { e = Exp(h) t = com.microsoft.FastGelu(e) },
+        else_branch = b () => (float[N,4] u) { u = Identity(h) }
+    >
+    y = MatMul(z, after)
+}"""
+
+LOOP = """g (float[N,4] x, int64 n, bool go) => (float[N,2] y) {
+    h = MatMul(x, before)
+    z = Loop(n, go, h) <
+        body = a (int64 i, bool on, float[N,4] s) => (bool more, float[N,4] t) {
+            more = Identity(on)
+            e = Exp(s)
+            t = com.microsoft.FastGelu(e)
+        }
+    >
+    y = MatMul(z, after)
+}"""
+
+
+@pytest.mark.parametrize("text", [BRANCH, LOOP], ids=["If", "Loop"])
+def test_of_a_body_it_lists_what_was_asked_for(text: str) -> None:
+    model = graph(text, before=normal(4, 4), after=normal(4, 2))
+    said = message(model, "before", "after")
+    assert "com.microsoft.FastGelu (opset 1) at" in said
+    assert said.endswith("without a rule these can be trained: 'after'")
+    assert "nothing that was asked for can be trained" in message(model, "before", "x")

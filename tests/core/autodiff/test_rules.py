@@ -113,19 +113,19 @@ def _wrt(case: Case) -> list[str]:
 
 def _differences(case: Case, feeds: Feeds, name: str, weights: Array) -> Array:
     if not case.reference:
-        return differences(
-            _running(case.model(), case), feeds, name, case.output, weights, case.step
-        )
+        run = _running(case.model(), case)
+        return differences(run, feeds, name, case.output, weights, case.step)
     evaluator = ReferenceEvaluator(case.proto(np.dtype(np.float64)))
     double = {
         k: np.asarray(case.inputs[int(k[1:])], np.float64) if a.dtype.kind == "f" else a
         for k, a in feeds.items()
     }
 
-    def run(moved: Feeds) -> dict[str, Array]:
-        return {case.output: np.asarray(evaluator.run([case.output], dict(moved))[0])}
+    def exact(moved: Feeds) -> dict[str, Array]:
+        results: Any = evaluator.run([case.output], dict(moved))
+        return {case.output: np.asarray(results[0])}
 
-    return differences(run, double, name, case.output, weights, 1e-5)
+    return differences(exact, double, name, case.output, weights, 1e-5)
 
 
 def _by_torch(case: Case, weights: Array) -> dict[str, Array]:
@@ -135,8 +135,8 @@ def _by_torch(case: Case, weights: Array) -> dict[str, Array]:
         tensors[index].requires_grad_()
     assert case.torch is not None
     (case.torch(*tensors) * torch.tensor(weights.astype(np.float64))).sum().backward()
-    zeros = [torch.zeros_like(t) if t is not None else None for t in tensors]
+    grads = {i: tensors[i].grad for i in case.floats}
     return {
-        f"x{i}": (zeros[i] if tensors[i].grad is None else tensors[i].grad).numpy()
-        for i in case.floats
+        f"x{i}": np.zeros(tensors[i].shape) if grad is None else grad.numpy()
+        for i, grad in grads.items()
     }

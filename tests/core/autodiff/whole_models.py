@@ -37,7 +37,8 @@ DOUBLE: Final = tuple(2.0**-k for k in range(12, 25, 2))
 """Steps in double precision; kinks are hardly ever as near as that."""
 
 _ALIKE: Final = 1e-2  # of the largest output, how far the two precisions may be apart
-_LONGEST: Final = 2.0  # seconds of a run in double precision that is not too long
+_SLOW: Final = 0.3  # seconds of a run in ONNX Runtime
+_LONGEST: Final = 8.0  # seconds of a run in double precision that is not too long
 _FEWEST: Final = 16  # elements of a stored tensor of no layer that counts as a parameter
 
 
@@ -163,7 +164,7 @@ class Whole:
     @cached_property
     def in_double(self) -> InDouble | None:
         """The model in double precision, if it can be had, is fast, and computes the same."""
-        if self._seconds_to_run() > _LONGEST / 10:
+        if self._seconds_to_run() > _SLOW:
             return None
         try:
             made = InDouble(self.model)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from typing import Final
 
-import ml_dtypes
 import onnx_ir as ir
 
 from onnxpress.autodiff.rules.scales import spread, sum_to_scale
@@ -80,7 +79,8 @@ def _end(x: Tensor, op_type: str) -> Tensor:
 
 def _inside(at: Site, steps: Tensor) -> Tensor:
     """Return 1 where a number of steps, moved by the zero point, is in the range of the type."""
-    low, high = _range(_quantized(at))
+    dtype = _quantized(at)
+    low, high = float(dtype.min), float(dtype.max)
     if at.has(2):
         steps = steps + spread(at, at.input(2).cast(steps.dtype))
     return at.op("And", steps >= low, steps <= high).cast(steps.dtype)
@@ -90,12 +90,3 @@ def _quantized(at: Site) -> ir.DataType:
     """Return the element type of what is quantized: that of the zero point, or as asked for."""
     given = at.input(2).dtype if at.has(2) else None
     return given or ir.DataType(at.integer("output_dtype") or int(ir.DataType.UINT8))
-
-
-def _range(dtype: ir.DataType) -> tuple[float, float]:
-    # ml_dtypes has no types for these two.
-    if dtype.is_floating_point():
-        most = float(ml_dtypes.finfo(dtype.numpy()).max)  # type: ignore[no-untyped-call]
-        return -most, most
-    info = ml_dtypes.iinfo(dtype.numpy())  # type: ignore[no-untyped-call]
-    return float(info.min), float(info.max)

@@ -39,7 +39,7 @@ Role: TypeAlias = Literal["weight", "recurrence", "peephole", "bias", "scale", "
 MULTIPLIED: Final = frozenset({"weight", "recurrence"})
 """The roles of kernels, matrices and tables: what papers count as weights."""
 
-_STATISTICS: Final = frozenset({"mean", "variance"})
+STATISTICS: Final = frozenset({"mean", "variance"})
 _ZERO_POINT: Final = 2  # the input of QuantizeLinear whose type is the output's
 
 
@@ -96,7 +96,7 @@ class Weight:
     @property
     def trainable(self) -> bool:
         """Whether training may change it: stored as float, and no running statistic."""
-        return self.dtype in FLOATS and self.role not in _STATISTICS
+        return self.dtype in FLOATS and self.role not in STATISTICS
 
     @property
     def precision(self) -> str:

@@ -251,7 +251,9 @@ def _plan(
     )
     zeros = kept_zeros(model) if options.keep_zeros else {}
     return Plan(
-        choose_parameters(model, options.train_layers, options.freeze_layers),
+        choose_parameters(
+            model, options.train_layers, options.freeze_layers, options.train_tensors
+        ),
         objectives,
         update,
         options.batch_norm == "train",

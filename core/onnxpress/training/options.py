@@ -83,6 +83,11 @@ class Training(BaseModel):
         default=(), description="train only these layers: names, globs, re:REGEX, op:TYPE"
     )
     freeze_layers: Patterns = Field(default=(), description="leave these layers as they are")
+    train_tensors: Patterns = Field(
+        default=(),
+        description="train these stored tensors as well, which belong to no layer, such as "
+        "position embeddings: names or globs",
+    )
     augment: Augmentations = Field(
         default=(),
         description="changes drawn anew for every batch: flip, crop:padding=4, cutout:size=8, "

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, TypeVar
 
+from onnxpress.graph.weights import STATISTICS
 from onnxpress.training.lift import with_results
 from onnxpress.training.update import averaged_name
 
@@ -38,8 +39,9 @@ class Results:
 
     @property
     def trained(self) -> tuple[str, ...]:
-        """The parameters among the tensors, in order."""
-        return tuple(name for name in self._slots if name in self._model.parameters)
+        """All but running statistics, in order."""
+        roles = {w.name: w.role for layer in self._model.layers for w in layer.tensors}
+        return tuple(name for name in self._slots if roles.get(name) not in STATISTICS)
 
     def of(self, slots: Mapping[str, T]) -> dict[str, T]:
         """Return what the tensors are now, by name."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from onnxpress.errors import MissingRuleError
 from onnxpress.training.fit import Fitted, fit
 from onnxpress.training.goals import open_objectives
-from onnxpress.training.targets import inside_functions
+from onnxpress.training.targets import inside_functions, outside_layers
 
 if TYPE_CHECKING:
     from onnxpress.contract import Objective
@@ -97,6 +97,9 @@ def _report(job: Job, fitted: Fitted, options: Training) -> None:
     job.summary = _summary(fitted)
     for name in fitted.unused:
         job.decline(name, "the loss does not depend on it")
+    for name in outside_layers(fitted.model):
+        if name not in fitted.trained:
+            job.decline(name, "it belongs to no layer; name it in train-tensors to train it")
     for name in inside_functions(fitted.model):
         job.decline(name, "it is stored inside a function of the model, not in its graph")
 

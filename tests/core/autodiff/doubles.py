@@ -30,7 +30,7 @@ class InDouble:
         proto = ir.to_proto(model.ir)
         _widen(proto.graph)
         self._outputs = [value.name for value in proto.graph.output]
-        self._run = ReferenceEvaluator(proto, new_ops=[Conv, MaxPool, AveragePool, Resize])
+        self._run = ReferenceEvaluator(proto, new_ops=OPERATORS)
 
     def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
         """Run once; floats may have any width."""
@@ -81,6 +81,30 @@ class Conv(OpRun):  # type: ignore[misc]
         return (y.numpy(),)
 
 
+class ConvTranspose(OpRun):  # type: ignore[misc]
+    """By PyTorch, cut at the ends afterwards."""
+
+    op_domain = ""
+
+    def _run(self, x: Array, w: Array, b: Array | None = None, **given: Any) -> tuple[Array]:
+        import torch
+
+        number = x.ndim - 2
+        strides, dilations = (given.get(k) or [1] * number for k in ("strides", "dilations"))
+        extra, pads = given.get("output_padding") or [0] * number, given.get("pads")
+        if (given.get("auto_pad") or "NOTSET") != "NOTSET" or given.get("output_shape"):
+            raise NotImplementedError("ConvTranspose with auto_pad or output_shape")
+        bias = None if b is None else torch.from_numpy(b)
+        apply = (torch.conv_transpose1d, torch.conv_transpose2d, torch.conv_transpose3d)[number - 1]
+        y = apply(
+            torch.from_numpy(x.copy()), torch.from_numpy(w.copy()), bias, strides, 0, extra,
+            given.get("group") or 1, dilations,
+        ).numpy()  # fmt: skip
+        for axis, (low, high) in enumerate(zip(pads[:number], pads[number:], strict=True) if pads else (), 2):
+            y = np.moveaxis(np.moveaxis(y, axis, 0)[low : y.shape[axis] - high], 0, axis)
+        return (y,)
+
+
 class MaxPool(OpRun):  # type: ignore[misc]
     """By views of the windows."""
 
@@ -121,6 +145,9 @@ class Resize(OpRun):  # type: ignore[misc]
                 matrix = _resizing(x.shape[axis], scale, length, given)
                 x = np.moveaxis(np.moveaxis(x, axis, -1) @ matrix.T, -1, axis)
         return (x,)
+
+
+OPERATORS: Final = [Conv, ConvTranspose, MaxPool, AveragePool, Resize]
 
 
 def _resizing(

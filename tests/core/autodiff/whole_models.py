@@ -8,7 +8,7 @@ gradient that is tested.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
@@ -33,50 +33,44 @@ from tests.core.autodiff.doubles import InDouble
 SINGLE: Final = tuple(2.0**-k for k in range(3, 15))
 """Steps, as shares of a parameter's size, where float32 limits what can be resolved."""
 
-DOUBLE: Final = tuple(2.0**-k for k in range(12, 25, 2))
+DOUBLE: Final = tuple(2.0**-k for k in range(16, 33, 4))
 """Steps in double precision; kinks are hardly ever as near as that."""
 
 _ALIKE: Final = 1e-2  # of the largest output, how far the two precisions may be apart
+_TINY: Final = 1e-6  # an output of this size is one that float32 can't tell from 0 (a sigmoid's)
 _SLOW: Final = 0.3  # seconds of a run in ONNX Runtime
 _LONGEST: Final = 8.0  # seconds of a run in double precision that is not too long
 _FEWEST: Final = 16  # elements of a stored tensor of no layer that counts as a parameter
 
 
 @dataclass(frozen=True)
-class Slope:
-    """A slope along one direction, and what differences say.
+class Differences:
+    """What differences say of the slope along one direction.
 
     Attributes:
-        found: By the gradient.
-        wanted: By differences.
-        size: The root of the summed squares of gradient times direction: how large the slope of
-            a random direction is likely to be.
+        along: The direction.
+        slope: The slope.
         doubt: How far the two differences are apart that agree best.
-        sides: How far the slopes to both sides are apart.
+        sides: How far the slopes to both sides are apart: not 0 at a kink.
     """
 
-    found: float
-    wanted: float
-    size: float
+    along: Mapping[str, Array]
+    slope: float
     doubt: float
     sides: float
 
-    @property
-    def error(self) -> float:
-        return abs(self.found - self.wanted) / self._scale
+    def error(self, gradients: Mapping[str, Array]) -> float:
+        """Return how far gradients are off, as a share of the slope (see `size`)."""
+        found = sum(float(p.sum()) for p in self._products(gradients))
+        return abs(found - self.slope) / self.size(gradients)
 
-    @property
-    def resolved(self) -> float:
-        """The error that differences in float32 can tell."""
-        return self.doubt / self._scale
+    def size(self, gradients: Mapping[str, Array]) -> float:
+        """Return the slope, or what that of a random direction is likely to be if it is more."""
+        likely = sum(float((p**2).sum()) for p in self._products(gradients)) ** 0.5
+        return max(abs(self.slope), likely, 1e-30)
 
-    @property
-    def bend(self) -> float:
-        return self.sides / self._scale
-
-    @property
-    def _scale(self) -> float:
-        return max(self.size, abs(self.wanted), 1e-30)
+    def _products(self, gradients: Mapping[str, Array]) -> list[Array]:
+        return [gradients[n].astype(np.float64) * d for n, d in self.along.items()]
 
 
 class Whole:
@@ -107,6 +101,7 @@ class Whole:
             if (tensor := value.const_value) is not None
             and tensor.dtype.is_floating_point()
             and (name in known or tensor.size >= _FEWEST)
+            and np.isfinite(tensor.numpy()).all()  # no mask
         ]
 
     @property
@@ -187,26 +182,29 @@ class Whole:
         found = (self.in_double or self.forward).run({**self.feeds, **parameters})
         return sum(float((found[n].astype(np.float64) * w).sum()) for n, w in self.weights.items())
 
-    def slope(self, direction: int, only: str | None = None) -> Slope:
-        """Compare along one random direction, of all parameters or of one."""
-        along = {n: a for n, a in self._direction(direction).items() if only is None or n == only}
-        middle = self.total({})
-        products = [self.gradients[n].astype(np.float64) * d for n, d in along.items()]
-        size = float(np.sqrt(sum(float((p**2).sum()) for p in products)))
-        found = sum(float(p.sum()) for p in products)
-        tried = []
-        for step in DOUBLE if self.in_double else SINGLE:
-            up, down = ({n: self._moved(n, s * d) for n, d in along.items()}
-                        for s in (step, -step))  # fmt: skip
-            # What was moved is rounded: the slope is that of the way really gone.
-            gone = sum(
-                float((self.gradients[n] * (up[n].astype(np.float64) - down[n])).sum())
-                for n in along
+    @cached_property
+    def exact(self) -> dict[str, Array] | None:
+        """What `backward` computes in double precision, if it can be run in it."""
+        given = {weight_of(n): a for n, a in self.weights.items()}
+        try:
+            found = InDouble(self.backward).run({**self.feeds, **given})
+        except Exception:  # noqa: BLE001  # as above
+            return None
+        return {n: found[gradient_name(n)] for n in self.parameters}
+
+    def differences(self, direction: int, only: str | None = None) -> Differences:
+        """Take differences along one random direction, of all parameters or of one."""
+        every = self._direction(direction)
+        along = every if only is None else {only: every[only]}
+        middle, tried = self.total({}), []
+        steps = DOUBLE if self.in_double else SINGLE
+        for step in steps:
+            high, low = (
+                self.total({n: self._moved(n, s * d) for n, d in along.items()})
+                for s in (step, -step)
             )
-            high, low = self.total(up), self.total(down)
-            central = (high - low) / (2 * step) + (found - gone / (2 * step))
-            tried.append((central, abs(high + low - 2 * middle) / step))
-        return _best(found, size, tried)
+            tried.append(((high - low) / (2 * step), abs(high + low - 2 * middle) / step))
+        return _best(along, tried, steps[0] / steps[1])
 
     def _moved(self, name: str, by: Array) -> Array:
         first = self.at_first[name]
@@ -220,13 +218,21 @@ class Whole:
         }
 
 
-def _best(found: float, size: float, tried: list[tuple[float, float]]) -> Slope:
-    """Take the differences that agree best, extrapolated to a step of 0 (Richardson 1911)."""
-    central = [c for c, _ in tried]
-    limits = [(4 * b - a) / 3 for a, b in zip(central, central[1:], strict=False)]
+def _best(
+    along: Mapping[str, Array], tried: list[tuple[float, float]], ratio: float
+) -> Differences:
+    """Take the differences that agree best, extrapolated to a step of 0 (Richardson 1911).
+
+    Args:
+        along: The direction.
+        tried: Differences of ever smaller steps, and how far the slopes to both sides are apart.
+        ratio: Of a step and the next.
+    """
+    slopes, factor = [slope for slope, _ in tried], ratio**2
+    limits = [(factor * b - a) / (factor - 1) for a, b in zip(slopes, slopes[1:], strict=False)]
     apart = [abs(b - a) for a, b in zip(limits, limits[1:], strict=False)]
     best = int(np.argmin([a if np.isfinite(a) else np.inf for a in apart]))
-    return Slope(found, limits[best + 1], size, apart[best], tried[best + 2][1])
+    return Differences(along, limits[best + 1], apart[best], tried[best + 2][1])
 
 
 def weight_of(name: str) -> str:
@@ -261,11 +267,6 @@ def count_nodes(model: Model) -> int:
     return sum(node.op_type != "Constant" for graph in model.ir.graphs() for node in graph)
 
 
-def slopes(whole: Whole, directions: int) -> Iterator[Slope]:
-    """Compare along some random directions of all parameters."""
-    return (whole.slope(number) for number in range(directions))
-
-
 def _has_body(node: ir.Node, model: Model) -> bool:
     return standard_body(node, model.opset, "body") is not None
 
@@ -277,7 +278,7 @@ def _tensor(value: ir.Value) -> ir.TensorProtocol:
 
 def _near(a: Array, b: Array) -> bool:
     far = np.abs(a.astype(np.float64) - b).max(initial=0)
-    return bool(far <= _ALIKE * np.abs(b).max(initial=1e-30))
+    return bool(far <= _ALIKE * np.abs(b).max(initial=0) + _TINY)
 
 
 def _scale(array: Array) -> Array:

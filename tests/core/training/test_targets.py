@@ -9,8 +9,13 @@ import pytest
 
 from onnxpress.errors import UnknownNameError, UsageError
 from onnxpress.graph.model import Model
-from onnxpress.training.targets import choose_parameters, inside_functions, left_alone
-from tests.core.training.fitting import PLAIN, changed, fitted
+from onnxpress.training.targets import (
+    choose_parameters,
+    inside_functions,
+    left_alone,
+    outside_layers,
+)
+from tests.core.training.fitting import PLAIN, array_of, changed, fitted
 from tests.core.training.nets import convnet, images
 from tests.graphs import graph, normal
 
@@ -84,3 +89,35 @@ def test_what_functions_store_is_left_and_said() -> None:
     assert changed(model, fitted(model, source).model) == {"v"}
     with pytest.raises(UsageError, match="stored inside functions of the model"):
         choose_parameters(model, exclude=["y"])
+
+
+def test_a_stored_tensor_outside_layers_is_trained_only_if_named() -> None:
+    model = graph(
+        "g (float[N,4] x) => (float[N,4] y) { a = MatMul(x, w) y = Mul(a, scales) }",
+        w=normal(4, 4),
+        scales=normal(1, 4),
+    )
+    wide = graph(
+        "g (float[N,32] x) => (float[N,32] y) { a = MatMul(x, w) y = Mul(a, scales) }",
+        w=normal(32, 32),
+        scales=normal(1, 1, 32),
+    )
+    assert outside_layers(model) == ()
+    assert outside_layers(wide) == ("scales",)
+    assert choose_parameters(wide) == ("w",)
+    assert choose_parameters(wide, tensors=["sc*"]) == ("w", "scales")
+    with pytest.raises(UnknownNameError, match="no stored tensor outside layers called 'w'"):
+        choose_parameters(wide, tensors=["w"])
+
+
+def test_a_named_tensor_outside_layers_is_trained() -> None:
+    wide = graph(
+        "g (float[N,32] x) => (float[N,32] y) { a = MatMul(x, w) y = Mul(a, scales) }",
+        w=normal(32, 32),
+        scales=normal(1, 32),
+    )
+    source = {"x": normal(8, 32), "labels": normal(8, 32, seed=2)}
+    result = fitted(wide, source, train_tensors="scales", train_layers="a")
+    assert changed(wide, result.model) == {"w"}  # of those in layers
+    assert (array_of(result.model, "scales") != array_of(wide, "scales")).all()
+    assert set(result.trained) == {"w", "scales"}

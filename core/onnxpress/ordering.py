@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from onnxpress.graph.model import Model
 
 CPU: Final = "CPUExecutionProvider"
+_SIZES: Final = frozenset({"Shape", "Size"})
 
 
 def open_in_order(model: Model, threads: int = 0) -> ort.InferenceSession:
@@ -116,6 +117,8 @@ def _wishes(nodes: Sequence[onnx.NodeProto], before: Mapping[str, int]) -> list[
     for node in reversed(nodes):
         known = [before[name] for name in node.output if name in before]
         wish = min(known) if known else min(needed.get(n, float("inf")) for n in node.output)
+        if node.op_type in _SIZES:  # at once: what is measured late is kept until then
+            wish = min(wish, before.get(node.input[0], wish))
         wishes.append(wish)
         for name in _read(node):
             needed[name] = min(needed.get(name, float("inf")), wish)

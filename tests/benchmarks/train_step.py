@@ -1,11 +1,16 @@
 """One training step of ours against PyTorch's, eager, with the same weights and batches.
 
-    python tests/benchmarks/train_step.py [--nets mlp resnet20 …] [--rounds 7] [--threads 2]
+    python -m tests.benchmarks.train_step [--nets mlp resnet20 …] [--rounds 7] [--threads 2]
+                                          [--clock wall|cpu] [--onnxsim PYTHON]
 
 Forward, cross-entropy, backward, SGD with momentum; each contender in a process of its own,
-taking turns, on the same number of threads.  A round is several steps; printed is the median
-over rounds of the time per step, and of the ratio within a round.  Memory is the peak of the
-process, less what it had after its imports: weights, their state, gradients and activations.
+taking turns, on the same number of threads.  A turn is as many steps as take 0.4 s; printed is
+the median over rounds of the time per step, and of the ratio within a round.  Memory is the
+peak of the process, less what it had after its imports: weights, their state, gradients and
+activations.  On a busy machine, `--threads 1 --clock cpu` counts the time on the processor.
+
+onnxsim, which also writes gradients as ONNX nodes, takes part when `--onnxsim` names an
+interpreter that has it (pip install onnxsim onnxruntime); `train_onnxsim` says how it is used.
 """
 
 from __future__ import annotations
@@ -17,94 +22,34 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from time import perf_counter
 from typing import Any, Final
+
+from tests.benchmarks.train_contenders import CLOCKS, CONTENDERS, work
 
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
-CONTENDERS: Final = ("onnxpress", "torch")
-LR: Final = 0.01
-
-
-def ours(asked: argparse.Namespace) -> Callable[[], float]:
-    import numpy as np
-    import onnxruntime  # noqa: F401
-
-    from onnxpress.graph.model import Model
-    from onnxpress.measure.memory import peak_memory_mb
-    from onnxpress.training.optimizers import make_optimizer
-    from onnxpress.training.running import Runner
-    from onnxpress.training.step import LOSS, Plan, build_step
-    from onnxpress.training.update import COUNT, RATE, Update
-    from onnxpress_training.objectives import CrossEntropy
-
-    arrays = dict(np.load(asked.arrays))
-    before = peak_memory_mb()
-    model = Model.load(asked.model)
-    update = Update(make_optimizer("sgd:momentum=0.9"))
-    labels = arrays["y"]
-    started = perf_counter()
-    step = build_step(model, Plan(tuple(model.parameters), (CrossEntropy(),), update), labels)
-    building = perf_counter() - started
-    nodes = model.ir.graph.num_nodes(), step.model.ir.graph.num_nodes()
-    runner = Runner(step, threads=asked.threads)
-    del model
-    print(json.dumps({"building": building, "nodes": nodes, "before": before}), flush=True)
-    feeds = {"x": arrays["x"], step.labels[0].name: labels}
-    feeds[RATE] = np.array(LR, np.float32)
-    feeds[COUNT] = np.array(1, np.float32)
-    return lambda: runner.run(feeds)[LOSS]
-
-
-def peer(asked: argparse.Namespace) -> Callable[[], float]:
-    import numpy as np
-    import torch
-
-    from onnxpress.measure.memory import peak_memory_mb
-    from tests.benchmarks.nets import NETS
-
-    torch.set_num_threads(asked.threads)
-    arrays = dict(np.load(asked.arrays))
-    before = peak_memory_mb()
-    module = NETS[asked.nets[0]].module().train()
-    optimizer = torch.optim.SGD(module.parameters(), LR, momentum=0.9)
-    x, y = torch.from_numpy(arrays["x"]), torch.from_numpy(arrays["y"])
-    print(json.dumps({"before": before}), flush=True)
-
-    def step() -> float:
-        optimizer.zero_grad()
-        loss = torch.nn.functional.cross_entropy(module(x), y)
-        loss.backward()
-        optimizer.step()
-        return float(loss.detach())
-
-    return step
-
-
-def work(asked: argparse.Namespace) -> None:
-    """Do so many steps whenever a number comes in; print times and losses as JSON."""
-    from onnxpress.measure.memory import peak_memory_mb
-
-    step = {"onnxpress": ours, "torch": peer}[asked.work](asked)
-    for line in sys.stdin:
-        started = perf_counter()
-        losses = [step() for _ in range(int(line))]
-        seconds = (perf_counter() - started) / int(line)
-        found = {"seconds": seconds, "losses": losses, "peak": peak_memory_mb()}
-        print(json.dumps(found), flush=True)
+ROOT: Final = Path(__file__).parents[2]
 
 
 class Worker:
     """A contender in a process of its own."""
 
-    def __init__(self, contender: str, net: str, threads: int, folder: Path) -> None:
-        command = [sys.executable, "-m", "tests.benchmarks.train_step", "--work", contender]
-        command += ["--nets", net, "--threads", str(threads)]
+    def __init__(self, contender: str, net: str, asked: argparse.Namespace, folder: Path) -> None:
+        python, paths = sys.executable, {}
+        if contender == "onnxsim":  # where onnxpress isn't installed
+            python, paths = asked.onnxsim, {"PYTHONPATH": str(ROOT / "core")}
+        command = [python, "-m", "tests.benchmarks.train_step", "--work", contender]
+        command += ["--nets", net, "--threads", str(asked.threads), "--clock", asked.clock]
         command += ["--model", str(folder / "net.onnx"), "--arrays", str(folder / "arrays.npz")]
         self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=ROOT,
+            env=os.environ | paths,
         )
         self.facts = self._read()
 
@@ -137,28 +82,78 @@ def export(name: str, folder: Path) -> None:
     np.savez(folder / "arrays.npz", x=net.inputs(), y=net.labels())
 
 
-def compare(net: str, asked: argparse.Namespace) -> None:
+@dataclass(frozen=True)
+class Found:
+    """What the rounds of one net showed, by contender; times in seconds, memory in MB."""
+
+    facts: dict[str, dict[str, Any]]
+    first: dict[str, dict[str, Any]]
+    rounds: list[dict[str, dict[str, Any]]]
+
+    def time(self, contender: str) -> float:
+        return float(statistics.median(r[contender]["seconds"] for r in self.rounds))
+
+    def ratio(self, contender: str) -> float:
+        """Our time by the contender's."""
+        ours = (r["onnxpress"]["seconds"] for r in self.rounds)
+        theirs = (r[contender]["seconds"] for r in self.rounds)
+        return float(statistics.median(a / b for a, b in zip(ours, theirs, strict=True)))
+
+    def memory(self, contender: str) -> float:
+        return float(self.rounds[-1][contender]["peak"] - self.facts[contender]["before"])
+
+    def apart(self, contender: str) -> float:
+        """The largest difference of the first losses to ours."""
+        losses = (self.first[c]["losses"] for c in ("onnxpress", contender))
+        return float(max(abs(a - b) for a, b in zip(*losses, strict=True)))
+
+
+def measure(net: str, asked: argparse.Namespace) -> Found:
+    asking = [c for c in CONTENDERS if c != "onnxsim" or asked.onnxsim]
     with tempfile.TemporaryDirectory() as folder:
         export(net, Path(folder))
-        workers = {c: Worker(c, net, asked.threads, Path(folder)) for c in CONTENDERS}
-    first = {c: w.run(3) for c, w in workers.items()}
-    size = max(1, round(0.4 / first["torch"]["seconds"]))
-    rounds = [{c: w.run(size) for c, w in workers.items()} for _ in range(asked.rounds)]
+        workers = {c: Worker(c, net, asked, Path(folder)) for c in asking}
+    facts = {c: w.facts for c, w in workers.items()}
+    running = {c: w for c, w in workers.items() if "refuses" not in w.facts}
+    first = {c: w.run(3) for c, w in running.items()}
+    sizes = {c: max(1, round(0.4 / first[c]["seconds"])) for c in running}
+    rounds = [{c: w.run(sizes[c]) for c, w in running.items()} for _ in range(asked.rounds)]
     for worker in workers.values():
         worker.close()
-    times = {c: statistics.median(r[c]["seconds"] for r in rounds) for c in CONTENDERS}
-    ratio = statistics.median(r["onnxpress"]["seconds"] / r["torch"]["seconds"] for r in rounds)
-    memory = {c: rounds[-1][c]["peak"] - w.facts["before"] for c, w in workers.items()}
-    facts = workers["onnxpress"].facts
-    apart = max(abs(a - b) for a, b in zip(*(first[c]["losses"] for c in CONTENDERS), strict=True))
-    print(
-        f"{net:12} {times['onnxpress'] * 1e3:9.1f} ms {times['torch'] * 1e3:9.1f} ms  "
-        f"x{ratio:5.2f}   memory {memory['onnxpress']:6.0f} / {memory['torch']:6.0f} MB "
-        f"x{memory['onnxpress'] / memory['torch']:4.2f}   "
+    return Found(facts, first, rounds)
+
+
+def row(net: str, found: Found) -> str:
+    """Say how we compare with PyTorch."""
+    facts, memory = found.facts["onnxpress"], found.memory("onnxpress")
+    return (
+        f"{net:12} {found.time('onnxpress') * 1e3:9.1f} ms {found.time('torch') * 1e3:9.1f} ms  "
+        f"x{found.ratio('torch'):5.2f}   memory {memory:6.0f} / {found.memory('torch'):6.0f} MB "
+        f"x{memory / found.memory('torch'):4.2f}   "
         f"{facts['nodes'][0]} -> {facts['nodes'][1]} nodes in {facts['building']:.2f} s   "
-        f"losses differ by {apart:.1e}",
-        flush=True,
+        f"losses differ by {found.apart('torch'):.1e}"
     )
+
+
+def onnxsim_row(found: Found) -> str:
+    """Say how we compare with onnxsim, and what it was compared at."""
+    facts = found.facts["onnxsim"]
+    if "refuses" in facts:
+        return f"{'':12} onnxsim: refuses, {facts['refuses']}"
+    memory = found.memory("onnxpress"), found.memory("onnxsim")
+    lines = [
+        f"{'  onnxsim':25} {found.time('onnxsim') * 1e3:9.1f} ms  "
+        f"x{found.ratio('onnxsim'):5.2f}   memory {memory[0]:6.0f} / {memory[1]:6.0f} MB "
+        f"x{memory[0] / memory[1]:4.2f}   "
+        f"{facts['nodes'][0]} -> {facts['nodes'][1]} nodes in {facts['building']:.2f} s   "
+        f"losses differ by {found.apart('onnxsim'):.1e}"
+    ]
+    if facts["refused"]:
+        respelt = ", ".join(facts["spellings"])
+        lines.append(f"onnxsim: refuses as it is, {facts['refused']}; timed with {respelt}")
+    if facts["frozen"]:
+        lines.append("onnxsim: BatchNormalization with frozen statistics, hence other losses")
+    return f"\n{'':12} ".join(lines)
 
 
 def main() -> None:
@@ -168,6 +163,8 @@ def main() -> None:
     )
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--clock", choices=CLOCKS, default="wall")
+    parser.add_argument("--onnxsim", metavar="PYTHON", help="an interpreter with onnxsim")
     parser.add_argument("--work", choices=CONTENDERS)
     parser.add_argument("--model")
     parser.add_argument("--arrays")
@@ -175,9 +172,12 @@ def main() -> None:
     if asked.work:
         work(asked)
         return
-    print(f"{'':12} {'onnxpress':>12} {'torch':>12}  ratio")
+    print(f"{'':12} {'onnxpress':>12} {'other':>12}  ratio")
     for net in asked.nets:
-        compare(net, asked)
+        found = measure(net, asked)
+        print(row(net, found), flush=True)
+        if asked.onnxsim:
+            print(onnxsim_row(found), flush=True)
 
 
 if __name__ == "__main__":

@@ -64,17 +64,16 @@ def sum_rows(rows: Tensor, ids: Tensor, number: int | Tensor) -> Tensor:
         number: How many rows the table has.
     """
     op, columns = rows.op, None if rows.shape is None else rows.shape[1]
-    zeros = op("ConstantOfShape", vector(op, number, _columns(rows)), value=_zero(rows.dtype))
-    zeros = op.typed(zeros.value, rows.dtype, (_dim(number), columns))
-    if _distinct(ids, number):
-        return op("ScatterND", zeros, ids.unsqueeze(-1), rows)
+    distinct, ids = _distinct(ids, number), ids.cast(ir.DataType.INT64)
+    if distinct:
+        return op("ScatterND", _table(rows, ids, number), ids.unsqueeze(-1), rows)
     if isinstance(number, int) and number <= _SMALL:
         return one_hot(ids, number, rows.dtype) @ rows
     few = rows.fixed is not None and int(np.prod(rows.fixed)) <= _FEW
     if few or (isinstance(columns, int) and columns <= _NARROW):
         repeated = op("Expand", ids.unsqueeze(-1), rows.sizes())
-        return add_elements(zeros, repeated, rows, axis=0)
-    return _sum_sorted(rows, from_front(ids, number), zeros)
+        return add_elements(_table(rows, ids, number), repeated, rows, axis=0)
+    return _sum_sorted(rows, from_front(ids, number), number)
 
 
 def one_hot(ids: Tensor, number: int, dtype: ir.DataType | None) -> Tensor:
@@ -94,7 +93,19 @@ def from_front(ids: Tensor, number: int | Tensor) -> Tensor:
     return ids.op("Where", ids < 0, ids + number, ids)
 
 
-def _sum_sorted(rows: Tensor, ids: Tensor, zeros: Tensor) -> Tensor:
+def _table(rows: Tensor, ids: Tensor, number: int | Tensor) -> Tensor:
+    """Return the table as it begins, with zeros.
+
+    Its size is made to depend on what the ids are: ONNX Runtime would otherwise compute it
+    when it loads the graph, and keep it beside the one that is filled.
+    """
+    op, columns = rows.op, None if rows.shape is None else rows.shape[1]
+    sizes = vector(op, number, _columns(rows)) + ids.sum(keepdims=False) * 0
+    zeros = op("ConstantOfShape", sizes, value=_zero(rows.dtype))
+    return op.typed(zeros.value, rows.dtype, (_dim(number), columns))
+
+
+def _sum_sorted(rows: Tensor, ids: Tensor, number: int | Tensor) -> Tensor:
     op, dtype = rows.op, rows.dtype
     in_order, order = op.many("TopK", 2, ids, op("Shape", ids), axis=0, largest=0)
     order = op.typed(order.value, ir.DataType.INT64, ids.shape)
@@ -105,6 +116,7 @@ def _sum_sorted(rows: Tensor, ids: Tensor, zeros: Tensor) -> Tensor:
     upto = op("Gather", running, last)
     before = op("Pad", upto, op.ints(1, -1), None, op.ints(0))
     totals = (upto - before).cast(dtype)
+    zeros = _table(rows, ids, number)
     return op("ScatterND", zeros, op("Gather", in_order, last).unsqueeze(-1), totals)
 
 

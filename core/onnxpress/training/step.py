@@ -12,6 +12,7 @@ from onnx_ir.passes.common import RemoveUnusedNodesPass
 
 from onnxpress.autodiff.backward import Walk
 from onnxpress.autodiff.builder import Builder
+from onnxpress.autodiff.gathering import gather
 from onnxpress.autodiff.prepare import annotate, prepare
 from onnxpress.autodiff.rules import GRADIENTS
 from onnxpress.autodiff.tensor import Tensor
@@ -124,6 +125,7 @@ class _Builder:
         """Add everything to the forward pass, and return the whole."""
         self._graph.outputs.clear()
         inputs, losses = self._add_objectives(labels)
+        losses = self._gathered(losses)
         loss = self._sum(losses)
         gradients = self._walk.back(
             self._op,
@@ -161,6 +163,16 @@ class _Builder:
                 inputs.append(label)
             losses[_unlike(objective.name, losses)] = objective.build(replace(goal, labels=given))
         return inputs, losses
+
+    def _gathered(self, losses: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Replace what exporters write out by single operators: less to keep for the way back.
+
+        Not before objectives have read what they want: then it stays.
+        """
+        needed = [*(loss.value for loss in losses.values()), *self._statistics.values()]
+        if gather(self._edit.ir, needed):  # a builder doesn't notice when nodes disappear
+            self._op = Builder(self._graph, set(self._values()), prefix="t")
+        return {name: self._op.tensor(loss.value) for name, loss in losses.items()}
 
     def _goal(self) -> Goal:
         parameters = {n: self._op.tensor(self._inputs[n]) for n in self._plan.parameters}

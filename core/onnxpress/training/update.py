@@ -2,7 +2,8 @@
 
 All of it is the branch of one If that runs where the losses and the gradient are finite, so
 a step that went wrong changes nothing.  Everything else that reads a parameter runs before the
-If, and its branch works element by element, so that new values may lie where the old ones do.
+If, and its branch works element by element, so that new values may lie where the old ones do;
+in it, a new value must follow from everything that reads the old one.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, TypeAlias
 
+import numpy as np
 import onnx_ir as ir
 
 from onnxpress.autodiff.builder import Builder
@@ -114,7 +116,7 @@ class Update:
         added = branch.accumulated(wide)
         whole = {n: slot.result for n, slot in zip(gradients, added.values(), strict=True)}
         emptied = {
-            given: Next(op.zeros_like(slot.result), slot.parameter, slot.initial)
+            given: Next(branch.zeros(slot.result), slot.parameter, slot.initial)
             for given, slot in added.items()
         }
         updated = {**branch.updated(whole), **emptied, **always}
@@ -170,6 +172,15 @@ class _Branch:
                 rest[state[slot].name] = Next(tensor, name, Start.zeros)
             rest.update(self._average(name, new))
         return {**found, **rest}
+
+    def zeros(self, like: Tensor) -> Tensor:
+        """Emit zeros that are made when they are needed: ONNX Runtime stores constants."""
+        nothing = self._inside(self.count).cast(ir.DataType.INT64) * 0
+        sizes = self._inside(like).sizes() + nothing
+        dtype = like.dtype or ir.DataType.FLOAT
+        value = ir.Tensor(np.zeros(1, dtype.numpy()), dtype=dtype)
+        result = self.op("ConstantOfShape", sizes, value=value)
+        return self.op.typed(result.value, dtype, like.shape)
 
     def only_if(
         self,
@@ -240,13 +251,15 @@ def _all_finite(op: Builder, numbers: Sequence[Tensor]) -> Tensor:
 
 
 def _output(op: Builder, body: ir.Graph, value: ir.Value, like: ir.Value) -> None:
-    """Add an output to a body, computed by a node of its own, as ONNX Runtime requires."""
-    node = ir.Node("", "Identity", [value], num_outputs=1)
-    output = node.outputs[0]
-    output.name = node.name = op.name(f"{like.name} then")
-    output.type, output.shape = like.type, like.shape
-    body.append(node)
-    body.outputs.append(output)
+    """Add an output to a body; ONNX Runtime requires that a node in it computes it."""
+    node = value.producer()
+    if node is None or node.graph is not body or value in body.outputs:
+        node = ir.Node("", "Identity", [value], num_outputs=1)
+        node.outputs[0].name = node.name = op.name(f"{like.name} then")
+        body.append(node)
+        value = node.outputs[0]
+    value.type, value.shape = like.type, like.shape
+    body.outputs.append(value)
 
 
 def _scalar(op: Builder, name: str, dtype: ir.DataType) -> Tensor:

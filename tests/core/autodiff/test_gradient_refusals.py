@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from onnxpress.autodiff import gradient
-from onnxpress.errors import MissingRuleError, UnknownNameError, UsageError
+from onnxpress.errors import MissingRuleError, ModelError, UnknownNameError, UsageError
 from tests.core.autodiff.mlp import mlp
 from tests.graphs import graph
 
@@ -22,6 +22,16 @@ def test_an_integer_parameter() -> None:
     )
     with pytest.raises(UsageError, match="'i' holds int64; only floating-point"):
         gradient(model, "y", ["x", "i"])
+
+
+def test_maxima_over_regions() -> None:
+    model = graph(
+        """g (float[1,2,6,6] x, float[3,4] boxes, int64[3] i) => (float[3,2,2,2] y) {
+            y = RoiAlign<mode = "max", output_height = 2, output_width = 2>(x, boxes, i)
+        }"""
+    )
+    with pytest.raises(ModelError, match=r"'y' takes the maximum; .* use mode 'avg', or train"):
+        gradient(model, "y", "x")
 
 
 def test_an_integer_target() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from onnx import TensorProto, helper, numpy_helper
@@ -11,6 +13,7 @@ from onnxpress.graph.model import Model
 from onnxpress.testing.gradients import compare, gradients_of
 from tests.core.autodiff import rules
 from tests.core.autodiff.cases import CASES, Case
+from tests.graphs import graph, normal
 
 assert rules  # registers the cases
 
@@ -18,7 +21,7 @@ RANKLESS = frozenset(
     {"Col2Im", "Compress", "Concat", "DFT", "DepthToSpace", "Dropout", "Expand", "Flatten"}
     | {"Gather", "GatherElements", "GatherND", "MaxUnpool", "Pad", "Reshape", "ScatterElements"}
     | {"ScatterND", "Slice", "SpaceToDepth", "Split", "Squeeze", "STFT", "Tile", "TopK"}
-    | {"Transpose", "Trilu", "Unsqueeze"}
+    | {"TensorScatter", "Transpose", "Trilu", "Unsqueeze"}
 )
 
 
@@ -35,6 +38,32 @@ def test_rows_that_are_taken_often_get_the_sum(rows: int) -> None:
     for _ in range(3):
         result = found.run({"ids": ids, "c": weights})["grad.table"]
         compare("the gradient of the table", result, wanted, 1e-5)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float16])
+def test_angles_that_many_positions_share_get_the_sum(dtype: type[np.floating[Any]]) -> None:
+    """As above, for the caches of RotaryEmbedding; in half precision ONNX has no such sum."""
+    batch, length, heads, pairs = 4, 512, 2, 8
+    kind = np.dtype(dtype).name.replace("float32", "float")
+    full, table = f"{kind}[{batch},{heads},{length},{2 * pairs}]", f"{kind}[600,{pairs}]"
+    model = graph(
+        f"""<ir_version: 10, opset_import: ["": 23]>
+        g ({full} x, {table} cos, {table} sin, int64[{batch},{length}] at) => ({full} y) {{
+            y = RotaryEmbedding(x, cos, sin, at)
+        }}"""
+    )
+    x, c = (normal(batch, heads, length, 2 * pairs, seed=s).astype(dtype) for s in (0, 1))
+    cos, sin = (normal(600, pairs, seed=s).astype(dtype) for s in (2, 3))
+    places = np.random.default_rng(0).integers(0, 2, (batch, length))
+    wanted = np.zeros((600, pairs))
+    a, b = np.split(x.astype(np.float64), 2, -1)
+    da, db = np.split(c.astype(np.float64), 2, -1)
+    np.add.at(wanted, places, (da * a + db * b).sum(1))
+    found = gradient(model, {"y": "c"}, "cos")
+    assert not [n for n in found.ir.graph if n.op_type == "ScatterND" and n.attributes]
+    result = found.run({"x": x, "cos": cos, "sin": sin, "at": places, "c": c})["grad.cos"]
+    assert result.dtype == dtype
+    compare("the gradient of the cosines", result, wanted, 1e-5 if dtype is np.float32 else 1e-2)
 
 
 @pytest.mark.parametrize("case", [c for c in CASES if c.dynamic and c.op in RANKLESS], ids=str)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
 
@@ -29,6 +28,7 @@ from onnxpress.data.random import runnable_feeds
 from onnxpress.graph.model import Model
 from onnxpress.session import Session
 from tests.core.autodiff.doubles import InDouble
+from tests.core.autodiff.slopes import Differences, best
 
 SINGLE: Final = tuple(2.0**-k for k in range(3, 15))
 """Steps, as shares of a parameter's size, where float32 limits what can be resolved."""
@@ -38,39 +38,9 @@ DOUBLE: Final = tuple(2.0**-k for k in range(16, 33, 4))
 
 _ALIKE: Final = 1e-2  # of the largest output, how far the two precisions may be apart
 _TINY: Final = 1e-6  # an output of this size is one that float32 can't tell from 0 (a sigmoid's)
-_SLOW: Final = 0.3  # seconds of a run in ONNX Runtime
-_LONGEST: Final = 8.0  # seconds of a run in double precision that is not too long
+_SLOW: Final = 3.0  # seconds of a run in ONNX Runtime
+_LONGEST: Final = 60.0  # seconds of a run in double precision that is not too long
 _FEWEST: Final = 16  # elements of a stored tensor of no layer that counts as a parameter
-
-
-@dataclass(frozen=True)
-class Differences:
-    """What differences say of the slope along one direction.
-
-    Attributes:
-        along: The direction.
-        slope: The slope.
-        doubt: How far the two differences are apart that agree best.
-        sides: How far the slopes to both sides are apart: not 0 at a kink.
-    """
-
-    along: Mapping[str, Array]
-    slope: float
-    doubt: float
-    sides: float
-
-    def error(self, gradients: Mapping[str, Array]) -> float:
-        """Return how far gradients are off, as a share of the slope (see `size`)."""
-        found = sum(float(p.sum()) for p in self._products(gradients))
-        return abs(found - self.slope) / self.size(gradients)
-
-    def size(self, gradients: Mapping[str, Array]) -> float:
-        """Return the slope, or what that of a random direction is likely to be if it is more."""
-        likely = sum(float((p**2).sum()) for p in self._products(gradients)) ** 0.5
-        return max(abs(self.slope), likely, 1e-30)
-
-    def _products(self, gradients: Mapping[str, Array]) -> list[Array]:
-        return [gradients[n].astype(np.float64) * d for n, d in self.along.items()]
 
 
 class Whole:
@@ -79,15 +49,17 @@ class Whole:
     Args:
         model: The model.
         seed: Of the inputs, the weights of the outputs and the directions.
+        scale: What the float inputs, standard normal, are multiplied with.
 
     Attributes:
         model: The same with all that it stores in the main graph, none of which is an input.
         seconds: How long it took to build `backward`, once that was asked for.
     """
 
-    def __init__(self, model: Model, seed: int = 0) -> None:
+    def __init__(self, model: Model, seed: int = 0, scale: float = 1.0) -> None:
         self.model = stored_in_main(model)
         self.seed = seed
+        self.scale = scale
         self.seconds = float("nan")
 
     @cached_property
@@ -118,7 +90,15 @@ class Whole:
     @cached_property
     def feeds(self) -> dict[str, Array]:
         """Random inputs with which the model runs."""
-        return runnable_feeds(self.model, seed=self.seed)
+        made = runnable_feeds(self.model, seed=self.seed)
+        factor = self.scale
+        return {n: a * a.dtype.type(factor) if a.dtype.kind == "f" else a for n, a in made.items()}
+
+    @property
+    def saturated(self) -> bool:
+        """Whether float32 can't tell any output from 0, or no output moves."""
+        seen = any(np.abs(array).max(initial=0) > _TINY for array in self.outputs.values())
+        return not seen or not any(array.any() for array in self.gradients.values())
 
     @cached_property
     def outputs(self) -> dict[str, Array]:
@@ -159,7 +139,7 @@ class Whole:
     @cached_property
     def in_double(self) -> InDouble | None:
         """The model in double precision, if it can be had, is fast, and computes the same."""
-        if self._seconds_to_run() > _SLOW:
+        if self.seconds_to_run > _SLOW:
             return None
         try:
             made = InDouble(self.model)
@@ -171,7 +151,9 @@ class Whole:
         same = all(_near(found[n], a) for n, a in self.outputs.items())
         return made if fast and same else None
 
-    def _seconds_to_run(self) -> float:
+    @cached_property
+    def seconds_to_run(self) -> float:
+        """How long ONNX Runtime takes."""
         self.forward.run(self.feeds)
         start = time.perf_counter()
         self.forward.run(self.feeds)
@@ -204,7 +186,7 @@ class Whole:
                 for s in (step, -step)
             )
             tried.append(((high - low) / (2 * step), abs(high + low - 2 * middle) / step))
-        return _best(along, tried, steps[0] / steps[1])
+        return best(along, tried, steps[0] / steps[1])
 
     def _moved(self, name: str, by: Array) -> Array:
         first = self.at_first[name]
@@ -216,23 +198,6 @@ class Whole:
             n: np.clip(rng.standard_normal(a.shape), -4, 4) * _scale(a)
             for n, a in self.at_first.items()
         }
-
-
-def _best(
-    along: Mapping[str, Array], tried: list[tuple[float, float]], ratio: float
-) -> Differences:
-    """Take the differences that agree best, extrapolated to a step of 0 (Richardson 1911).
-
-    Args:
-        along: The direction.
-        tried: Differences of ever smaller steps, and how far the slopes to both sides are apart.
-        ratio: Of a step and the next.
-    """
-    slopes, factor = [slope for slope, _ in tried], ratio**2
-    limits = [(factor * b - a) / (factor - 1) for a, b in zip(slopes, slopes[1:], strict=False)]
-    apart = [abs(b - a) for a, b in zip(limits, limits[1:], strict=False)]
-    best = int(np.argmin([a if np.isfinite(a) else np.inf for a in apart]))
-    return Differences(along, limits[best + 1], apart[best], tried[best + 2][1])
 
 
 def weight_of(name: str) -> str:

@@ -38,6 +38,8 @@ def _extreme(at: Site) -> Tensor:
 def _prod(at: Site) -> Tensor:
     """``dx = dy · (product of the others)``: right where elements are zero."""
     x, over = at.input(0), _over(at)
+    if 0 in (x.fixed or ()):  # ONNX Runtime folds what follows into indices that are not there
+        return at.op.zeros_like(x)
     rest = others(x, over) if over is not None else _others_at_run_time(at)
     return _wide(at, at.gradient) * rest
 

@@ -71,12 +71,20 @@ class Recomputing:
         if node.op_type in UNSTEADY or any(subgraphs(node)):
             return op.tensor(value)
         inputs = [None if v is None else self.stand_in(op, v) for v in node.inputs]
+        if all(x is None or x.value is v for x, v in zip(inputs, node.inputs, strict=True)):
+            inputs = _delayed(inputs, after)
         made = op.many(
             node.op_type, len(node.outputs), *inputs, domain=node.domain, **attributes_of(node)
         )
         for old, new in zip(node.outputs, made, strict=True):
             self._copies[old] = op.typed(new.value, old.dtype, op.tensor(old).shape)
         return self._copies[value]
+
+
+def _delayed(inputs: list[Tensor | None], after: Tensor) -> list[Tensor | None]:
+    """Let a node that reads nothing but what is there from the start wait by its first input."""
+    index = next((i for i, x in enumerate(inputs) if x is not None), None)
+    return [x if x is None or i != index else _later(x, after) for i, x in enumerate(inputs)]
 
 
 def _later(x: Tensor, after: Tensor) -> Tensor:

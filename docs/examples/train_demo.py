@@ -39,7 +39,7 @@ from onnxpress.session import Session
 
 Images = npt.NDArray[np.uint8]
 
-EPOCHS = 15
+EPOCHS = 10
 CALIBRATION = 512
 TEST = 1000
 OPSET = 21

@@ -106,7 +106,7 @@ def by_us(model: Model, data: Data, seed: int, lr: float, steps: int) -> tuple[M
     losses: list[float] = []
     options = Training(
         steps=steps, batch=128, optimizer=f"sgd:momentum={MOMENTUM}", lr=lr, schedule="constant",
-        augment=read_augmentations(AUGMENT),
+        augment=read_augmentations(AUGMENT), threads=torch.get_num_threads(),
     )  # fmt: skip
 
     def note(event: object) -> None:
@@ -160,8 +160,9 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=100)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--lr", type=float, default=0.05)
+    parser.add_argument("--threads", type=int, default=2)
     asked = parser.parse_args()
-    torch.set_num_threads(2)
+    torch.set_num_threads(asked.threads)
     model = export(resnet20())
     data = asked.shared / "data"
     train = open_data(f"{data}/cifar10_train_20k.npz:input=x,labels=y?{PREPARED}", model)

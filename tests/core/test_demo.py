@@ -19,7 +19,7 @@ from onnxpress.metrics import evaluate, open_metric
 from onnxpress.session import Session
 
 ASSETS = Path(str(files("onnxpress") / "assets"))
-PRINTED_BY_THE_TRAINING_SCRIPT = 0.9410  # top-1 on the first 1,000 test images
+PRINTED_BY_THE_TRAINING_SCRIPT = 0.9450  # top-1 on the first 1,000 test images
 
 
 def test_the_files_stay_under_2_megabytes() -> None:

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, final
 
-from pydantic import Field
-
-from onnxpress.contract import Transform
-from onnxpress.training.options import Training
+from onnxpress_training.trains import Trains
 
 if TYPE_CHECKING:
     from onnxpress.graph.model import Model
@@ -15,7 +12,7 @@ if TYPE_CHECKING:
 
 
 @final
-class Finetune(Transform):
+class Finetune(Trains):
     """Train the weights of a model a little further, on labelled data.
 
     Gradients are computed by ONNX Runtime; no training framework is needed.  By default the
@@ -25,17 +22,7 @@ class Finetune(Transform):
 
     name: ClassVar[str] = "finetune"
 
-    train: Training = Field(default_factory=Training, description="how to train")
-    freeze: bool = Field(
-        default=False,
-        description="drop graph inputs that only override stored weights (old exporters list all)",
-    )
-
     def apply(self, model: Model, job: Job) -> Model:
         from onnxpress.training.training import train
 
-        if self.freeze:
-            edit = model.edit()
-            edit.freeze()
-            model = edit.done()
-        return train(model, job, self.train, self.name).model
+        return train(self.prepared(model), job, self.train, self.name).model

@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, final
 
 from pydantic import BeforeValidator, Field
 
-from onnxpress.contract import Transform
 from onnxpress.training.initializers import Kaiming, make_initializer
-from onnxpress.training.options import Training
+from onnxpress_training.trains import Trains
 
 if TYPE_CHECKING:
     from onnxpress.graph.model import Model
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @final
-class Train(Transform):
+class Train(Trains):
     """Give a model new random weights, and train it from there on labelled data.
 
     The weights of the model given play no part, its graph does.  Biases start at 0,
@@ -30,19 +29,10 @@ class Train(Transform):
         description="how weights are drawn: kaiming, xavier, orthogonal, truncated-normal, with "
         "options as in kaiming:fan=out",
     )
-    train: Training = Field(default_factory=Training, description="how to train")
-    freeze: bool = Field(
-        default=False,
-        description="drop graph inputs that only override stored weights (old exporters list all)",
-    )
 
     def apply(self, model: Model, job: Job) -> Model:
         from onnxpress.training.initialize import initialize
         from onnxpress.training.training import train
 
-        if self.freeze:
-            edit = model.edit()
-            edit.freeze()
-            model = edit.done()
-        fresh = initialize(model, job.seed, self.initializer)
+        fresh = initialize(self.prepared(model), job.seed, self.initializer)
         return train(fresh, job, self.train, self.name).model

@@ -13,6 +13,7 @@ from onnxpress.autodiff.tensor import Operand, Tensor
 from onnxpress.autodiff.typing import typed_by
 from onnxpress.data.batch import Array
 from onnxpress.graph.constants import constant_tensor
+from onnxpress.graph.names import take_name
 from onnxpress.graph.types import Dim, type_of
 
 _Key: TypeAlias = tuple[Any, ...]
@@ -48,7 +49,7 @@ class Builder:
         self.outer = outer
         self._names = names
         self._prefix = prefix
-        self._number: int = 0 if outer is None else outer._number
+        self._number = 0  # of the next name; only that of the main graph's builder counts
         self._known: dict[_Key, ir.Node] = {}
         self._constants: dict[_Key, ir.Value] = {}
         for node in graph:
@@ -185,12 +186,7 @@ class Builder:
 
     def name(self, wished: str) -> str:
         """Return `wished`, or `wished` with a number, that nothing is called yet; take it."""
-        name, number = wished, 0
-        while name in self._names:
-            number += 1
-            name = f"{wished}_{number}"
-        self._names.add(name)
-        return name
+        return take_name(wished, self._names)
 
     def _unique(self) -> str:
         root = self.root

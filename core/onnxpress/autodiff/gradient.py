@@ -16,9 +16,9 @@ from onnxpress.autodiff.rules import GRADIENTS
 from onnxpress.autodiff.tensor import Tensor
 from onnxpress.errors import ModelError, UnknownNameError, UsageError
 from onnxpress.graph.constants import type_name
+from onnxpress.graph.names import values_by_name
 
 if TYPE_CHECKING:
-    from onnxpress.graph.edit import Editor
     from onnxpress.graph.model import Model
     from onnxpress.rules import Rule
 
@@ -69,7 +69,7 @@ def gradient(
     names = [wrt] if isinstance(wrt, str) else list(wrt)
     walk = Walk(GRADIENTS + rules, edit.ir.opset_imports, frozenset(through))
     prepare(edit.ir, walk, [of] if isinstance(of, str) else list(of), names)
-    values = _named(edit)
+    values = values_by_name(edit.ir)  # the editor's own list is from before preparing
     targets = [_float(values, name) for name in names]
     op = Builder(edit.graph, set(values), prefix="d")
     seeds = _seeds(op, values, of)
@@ -90,14 +90,6 @@ def gradient(
 def gradient_name(name: str) -> str:
     """Return what the gradient of a tensor is called in the result of `gradient`."""
     return CALLED.format(name)
-
-
-def _named(edit: Editor) -> dict[str, ir.Value]:
-    """Return every value by its name; an editor's own list is from before preparing."""
-    graphs = list(edit.ir.graphs())
-    found = {v.name or "": v for g in graphs for v in (*g.inputs, *g.initializers.values())}
-    found.update({v.name or "": v for g in graphs for node in g for v in node.outputs})
-    return found
 
 
 def _float(values: Mapping[str, ir.Value], name: str) -> ir.Value:

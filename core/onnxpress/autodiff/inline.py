@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import onnx_ir as ir
 from onnx_ir.passes.common import InlinePass
 
 from onnxpress.errors import ModelError
 from onnxpress.graph.constants import subgraphs
+from onnxpress.graph.names import take_name, values_by_name
 
 
 def inline(model: ir.Model) -> None:
@@ -20,7 +19,7 @@ def inline(model: ir.Model) -> None:
     Raises:
         ModelError: If a function uses operators of another version than the model.
     """
-    names = {value.name or "" for graph in model.graphs() for value in _values(graph)}
+    names = set(values_by_name(model))
     for function in model.functions.values():
         _tell_apart(function, names)
     bodies: list[ir.Graph | ir.Function] = [model.graph, *model.functions.values()]
@@ -33,20 +32,13 @@ def inline(model: ir.Model) -> None:
         raise ModelError(f"the functions of the model can't be written out: {error}") from error
 
 
-def _values(graph: ir.Graph) -> Iterator[ir.Value]:
-    yield from graph.inputs
-    yield from graph.initializers.values()
-    for node in graph:
-        yield from node.outputs
-
-
 def _tell_apart(function: ir.Function, names: set[str]) -> None:
     """Rename what a function computes where the model, bodies included, has the name already."""
     for node in function.all_nodes():
         inner = (value for body in subgraphs(node) for value in body.inputs)
         for value in (*node.outputs, *inner):
             if value.name:
-                value.name = _new(value.name, names)
+                value.name = take_name(value.name, names)
         # The pass searches for free names from the start: unnamed nodes would take it long.
         node.name = node.name or node.outputs[0].name
 
@@ -54,13 +46,4 @@ def _tell_apart(function: ir.Function, names: set[str]) -> None:
 def _name_all(call: ir.Node, function: ir.Function, names: set[str]) -> None:
     """Give a name to the outputs that a call leaves out: the function's nodes may read them."""
     for value, inner in zip(call.outputs, function.outputs, strict=True):
-        value.name = value.name or _new(inner.name or "unused", names)
-
-
-def _new(wished: str, names: set[str]) -> str:
-    name, number = wished, 1
-    while name in names:
-        number += 1
-        name = f"{wished}_{number}"
-    names.add(name)
-    return name
+        value.name = value.name or take_name(inner.name or "unused", names)

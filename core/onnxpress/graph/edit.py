@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ from onnx_ir.passes.common import RemoveUnusedNodesPass
 from onnxpress.errors import ModelError
 from onnxpress.graph.history import KEPT_OPSET
 from onnxpress.graph.layers import Layer, find_layers
+from onnxpress.graph.names import values_by_name, values_in
 from onnxpress.graph.upgrade import WORKING_OPSET
 from onnxpress.graph.weights import Weight
 
@@ -39,7 +40,7 @@ class Editor:
         self.ir = model.ir.clone()
         self._path = model.path
         self._original = model.ir
-        self._at_first = list(_values(self.ir))
+        self._at_first = list(values_in(self.ir))
 
     @property
     def graph(self) -> ir.Graph:
@@ -54,7 +55,7 @@ class Editor:
     @cached_property
     def values(self) -> dict[str, ir.Value]:
         """Every value of the copy by name, subgraphs included; kept true by the methods here."""
-        return {value.name or "": value for value in _values(self.ir)}
+        return values_by_name(self.ir)
 
     def freeze(self) -> None:
         """Drop the inputs that only override stored weights; those are constants from now on.
@@ -84,7 +85,7 @@ class Editor:
     @cached_property
     def _copies(self) -> dict[ir.Value, ir.Value]:
         """Which value of the copy stands for which of the original."""
-        return dict(zip(_values(self._original), self._at_first, strict=True))
+        return dict(zip(values_in(self._original), self._at_first, strict=True))
 
     def constant(self, array: Array | ir.TensorProtocol, name: str) -> ir.Value:
         """Add an initializer to the main graph and return its value.
@@ -143,11 +144,3 @@ class Editor:
 
         RemoveUnusedNodesPass()(self.ir)
         return Model(self.ir, self._path, edited=True)
-
-
-def _values(model: ir.Model) -> Iterator[ir.Value]:
-    for graph in model.graphs():
-        yield from graph.inputs
-        yield from graph.initializers.values()
-        for node in graph:
-            yield from node.outputs

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 
 from onnxpress.data.batch import Array
 from onnxpress.graph.external import nodes_of
+from onnxpress.graph.names import take_name
 from onnxpress.graph.types import UNKNOWN, TensorType, infer_types
 from onnxpress.rules import RuleTable
 
@@ -54,12 +55,7 @@ class Surroundings:
 
     def unique(self, name: str) -> str:
         """Take a name: the one given, or that with a number."""
-        free, number = name, 0
-        while free in self.names:
-            number += 1
-            free = f"{name}_{number}"
-        self.names.add(free)
-        return free
+        return take_name(name, self.names)
 
 
 @dataclass

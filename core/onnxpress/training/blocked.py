@@ -24,6 +24,7 @@ from onnx import helper, numpy_helper
 from onnxpress.autodiff.builder import Builder
 from onnxpress.autodiff.tensor import Tensor
 from onnxpress.graph.constants import STANDARD, is_constant
+from onnxpress.graph.names import values_by_name
 
 DOMAIN: Final = "com.microsoft.nchwc"
 _RANK: Final = 4
@@ -44,8 +45,7 @@ def to_blocked(model: ir.Model, block: int | None = None) -> int:
     found = [plan for node in nodes if (plan := _plan(node, size)) is not None] if size else []
     if not found:
         return 0
-    names = {v.name or "" for g in model.graphs() for n in g for v in n.outputs}
-    names.update(v.name or "" for v in (*model.graph.inputs, *model.graph.initializers.values()))
+    names = set(values_by_name(model))
     reordered: dict[ir.Value, Tensor] = {}
     for plan in found:
         _rewrite(model.graph, plan, names, reordered)

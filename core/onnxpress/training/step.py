@@ -18,6 +18,7 @@ from onnxpress.autodiff.rules import GRADIENTS
 from onnxpress.autodiff.tensor import Tensor
 from onnxpress.errors import UsageError
 from onnxpress.graph.layers import find_layers
+from onnxpress.graph.names import values_by_name
 from onnxpress.training.batch_norm import to_training_form
 from onnxpress.training.constraints import Constraint
 from onnxpress.training.goal import Goal
@@ -117,7 +118,7 @@ class _Builder:
         lifted = [*plan.parameters, *self._statistics]
         self._starts = starts(self._graph, lifted)
         self._inputs = lift_parameters(self._graph, lifted)
-        values = self._values()
+        values = values_by_name(self._edit.ir)
         self._outputs = {v.name or "": values[v.name or ""] for v in self._graph.outputs}
         self._op = Builder(self._graph, set(values), prefix="t")
 
@@ -146,12 +147,6 @@ class _Builder:
         fed = tuple(label for label in inputs if label.name in kept)
         return Step(self._edit.done(), tuple(slots), fed, names, unused)
 
-    def _values(self) -> dict[str, ir.Value]:
-        graphs = list(self._edit.ir.graphs())
-        found = {v.name or "": v for g in graphs for v in (*g.inputs, *g.initializers.values())}
-        found.update({v.name or "": v for g in graphs for node in g for v in node.outputs})
-        return found
-
     def _add_objectives(self, labels: Array | None) -> tuple[list[LabelInput], dict[str, Tensor]]:
         """Emit every objective's loss; return where labels go in, and the losses by name."""
         inputs: list[LabelInput] = []
@@ -171,12 +166,14 @@ class _Builder:
         """
         needed = [*(loss.value for loss in losses.values()), *self._statistics.values()]
         if gather(self._edit.ir, needed):  # a builder doesn't notice when nodes disappear
-            self._op = Builder(self._graph, set(self._values()), prefix="t")
+            self._op = Builder(self._graph, set(values_by_name(self._edit.ir)), prefix="t")
         return {name: self._op.tensor(loss.value) for name, loss in losses.items()}
 
     def _goal(self) -> Goal:
         parameters = {n: self._op.tensor(self._inputs[n]) for n in self._plan.parameters}
-        return Goal(self._op, self._outputs, self._values(), parameters, self._layers)
+        return Goal(
+            self._op, self._outputs, values_by_name(self._edit.ir), parameters, self._layers
+        )
 
     def _sum(self, losses: Mapping[str, Tensor]) -> Tensor:
         terms = [

@@ -73,7 +73,7 @@ class Editor:
             array: The new elements; shape and type may differ from the old ones.
         """
         tensor = ir.Tensor(array, name=weight.name)
-        value = self._copies.get(weight.value, weight.value)
+        value = self.copy_of(weight.value)
         producer = value.producer()
         if producer is None:
             value.const_value = tensor
@@ -81,6 +81,10 @@ class Editor:
             producer.attributes.clear()
             producer.attributes.add(ir.AttrTensor("value", tensor))
         value.shape, value.type = tensor.shape, ir.TensorType(tensor.dtype)
+
+    def copy_of(self, value: ir.Value) -> ir.Value:
+        """Return the value of the copy that stands for one of the original."""
+        return self._copies.get(value, value)
 
     @cached_property
     def _copies(self) -> dict[ir.Value, ir.Value]:

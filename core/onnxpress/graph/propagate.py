@@ -31,14 +31,19 @@ _UNSTEADY: Final = frozenset(
 )
 
 
-def fill_gaps(proto: onnx.ModelProto) -> None:
+def fill_gaps(proto: onnx.ModelProto) -> Mapping[str, Array]:
     """Complete the types in ``value_info``, subgraphs included, in place.
 
     Args:
         proto: A model after `onnx.shape_inference.infer_shapes`, without big initializers.
+
+    Returns:
+        The elements of the small tensors of the main graph that are known, by name.
     """
     opsets = {opset.domain: opset.version for opset in proto.opset_import}
-    Walk(opsets, proto.ir_version).graph(proto.graph, Scope())
+    scope = Scope()
+    Walk(opsets, proto.ir_version).graph(proto.graph, scope)
+    return scope.data
 
 
 @dataclass

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Final, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import onnx
 import onnx_ir as ir
@@ -19,6 +19,9 @@ from onnxpress.errors import OptionError, UnknownNameError
 from onnxpress.graph.constants import STANDARD, constant_tensor
 from onnxpress.graph.propagate import fill_gaps
 from onnxpress.graph.protos import to_proto
+
+if TYPE_CHECKING:
+    from onnxpress.data.batch import Array
 
 Dim: TypeAlias = int | str | None
 
@@ -66,15 +69,28 @@ def infer_types(model: ir.Model, dims: Mapping[str, int] | None = None) -> Mappi
         UnknownNameError: If `dims` names a dimension that no input has.
         OptionError: If a size is less than 1.
     """
+    return infer_all(model, dims)[0]
+
+
+def infer_all(
+    model: ir.Model, dims: Mapping[str, int] | None = None
+) -> tuple[Mapping[str, TensorType], Mapping[str, Array]]:
+    """Return what `infer_types` does, and the elements of small tensors that follow from shapes.
+
+    Args:
+        model: As for `infer_types`.
+        dims: As for `infer_types`.
+    """
     copy = model.clone()
     if dims is not None:
         fix_dims(copy, dims)
     _move_big_tensors_out(copy)
     proto = to_proto(copy)
     types = _read(proto)
-    for name, inferred in _read(_infer(proto)).items():
-        types[name] = _merge(inferred, types.get(name, UNKNOWN))
-    return MappingProxyType(types)
+    inferred, data = _infer(proto)
+    for name, found in _read(inferred).items():
+        types[name] = _merge(found, types.get(name, UNKNOWN))
+    return MappingProxyType(types), data
 
 
 def fix_dims(model: ir.Model, dims: Mapping[str, int]) -> None:
@@ -174,14 +190,13 @@ def _placeholder(graph: ir.Graph, value: ir.Value, tensor: ir.TensorProtocol) ->
     return stand_in
 
 
-def _infer(proto: onnx.ModelProto) -> onnx.ModelProto:
+def _infer(proto: onnx.ModelProto) -> tuple[onnx.ModelProto, Mapping[str, Array]]:
     # Where inference fails, what the file itself says is still worth having.
     with suppress(shape_inference.InferenceError, onnx.checker.ValidationError, RuntimeError):
         proto = shape_inference.infer_shapes(
             proto, check_type=False, strict_mode=False, data_prop=True
         )
-    fill_gaps(proto)
-    return proto
+    return proto, fill_gaps(proto)
 
 
 def _read(proto: onnx.ModelProto) -> dict[str, TensorType]:

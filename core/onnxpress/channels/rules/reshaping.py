@@ -1,0 +1,123 @@
+"""Channel flow through reshapes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from onnxpress.channels.digits import Digit, blocks, digits
+from onnxpress.channels.table import CHANNEL_FLOW
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from onnxpress.channels.labels import Ids
+    from onnxpress.channels.site import Port, Site
+
+
+@CHANNEL_FLOW("Reshape")
+def _reshape(at: Site) -> None:
+    x, target, y = at.input(0), at.input(1), at.output()
+    if x is None or y is None:
+        return
+    rearrange(at, x, y)
+    if target is not None:
+        at.keep(target, 0, "it holds a shape")
+        at.on_cut(lambda cut: cut.resize(at.node, 1, y))
+
+
+@CHANNEL_FLOW("Flatten")
+def _flatten(at: Site) -> None:
+    x, y = at.input(0), at.output()
+    if x is not None and y is not None:
+        rearrange(at, x, y)
+
+
+@CHANNEL_FLOW("Squeeze", "Unsqueeze")
+def _squeeze(at: Site) -> None:
+    """Let axes go with axes, in order; those of size 1 that come or go hold nothing to cut."""
+    x, y = at.input(0), at.output()
+    if x is None or y is None:
+        return
+    single = _squeezed(at, min(x, y, key=lambda p: p.rank), max(x, y, key=lambda p: p.rank))
+    if single is None:
+        return
+    bigger, smaller = (x, y) if x.rank > y.rank else (y, x)
+    rest = [axis for axis in range(bigger.rank) if axis not in single]
+    for axis, other in zip(rest, range(smaller.rank), strict=True):
+        at.same(bigger, axis, smaller, other)
+
+
+def _squeezed(at: Site, smaller: Port, bigger: Port) -> set[int] | None:
+    """Return the axes that come or go; None if they are not known."""
+    given = at.integers("axes")
+    if given is None:
+        array = at.array(1)
+        given = None if array is None else [int(n) for n in array.reshape(-1)]
+    if given is None:
+        given = [i for i, n in enumerate(bigger.sizes) if n == 1]
+    axes = {axis % bigger.rank for axis in given}
+    return axes if len(axes) == bigger.rank - smaller.rank else None
+
+
+@CHANNEL_FLOW("Transpose")
+def _transpose(at: Site) -> None:
+    x, y = at.input(0), at.output()
+    if x is None or y is None:
+        return
+    perm = at.integers("perm") or range(x.rank)[::-1]
+    for axis, source in enumerate(perm):
+        at.same(x, source, y, axis)
+
+
+@CHANNEL_FLOW("DepthToSpace", "SpaceToDepth")
+def _depth_to_space(at: Site) -> None:
+    """Let the channels that become one channel's pixels be cut together."""
+    deep, wide = at.input(0), at.output()
+    if at.node.op_type == "SpaceToDepth":
+        deep, wide = wide, deep
+    if deep is None or wide is None or deep.sizes[1] is None or wide.sizes[1] is None:
+        return
+    at.same(deep, 0, wide, 0)
+    channels, outer = wide.sizes[1], at.text("mode", "DCR") == "DCR"
+    # DCR: (block, block, channel), as in SpaceToDepth; CRD: (channel, block, block)
+    if at.node.op_type == "SpaceToDepth" or outer:
+        digit = Digit(1, 1, channels, 1, 1)
+    else:
+        digit = Digit(1, 1, channels, deep.sizes[1] // channels, 1)
+    shared = at.fresh(channels)
+    at.digit(deep, 1, digit.on_before(deep.sizes[1]), shared)
+    at.digit(wide, 1, digit.on_after(channels), shared)
+
+
+def rearrange(at: Site, x: Port, y: Port) -> None:
+    """Let positions go with positions of the same digits.
+
+    Of several axes that become one, or one that becomes several, one digit can be cut; the last
+    one is tried first, or the one before it where heads are wanted.
+    """
+    found = [blocks(*shapes) for shapes in zip(x.shapes, y.shapes, strict=True)]
+    if found[0] is None or found[0] != found[1]:
+        return
+    for block in found[0]:
+        before, after = block
+        if len(before) == len(after) == 1:
+            at.same(x, before[0], y, after[0])
+        else:
+            both = [digits(*s, block) for s in zip(x.shapes, y.shapes, strict=True)]
+            _choose(at, x, y, [d for d in both[0] if d in both[1] and _fixed(d, x, y)])
+
+
+def _fixed(digit: Digit, x: Port, y: Port) -> bool:
+    return x.sizes[digit.before] is not None and y.sizes[digit.after] is not None
+
+
+def _choose(at: Site, x: Port, y: Port, found: Sequence[Digit]) -> None:
+    order = [*found[1:], *found[:1]] if at.flow.heads_first else found
+    at.choose([lambda d=digit: _cut_digit(at, x, y, d) for digit in order])  # type: ignore[misc]
+
+
+def _cut_digit(at: Site, x: Port, y: Port, digit: Digit) -> Ids:
+    shared = at.fresh(digit.count)
+    at.digit(x, digit.before, digit.on_before(x.sizes[digit.before] or 0), shared)
+    at.digit(y, digit.after, digit.on_after(y.sizes[digit.after] or 0), shared)
+    return shared

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 class Sizing:
     """Counts from shapes alone.
 
+    Attributes:
+        full: The number of channels of each group.
+
     Args:
         model: The model with all channels.
         axes: For axes of tensors how many positions belong to no group, then to each.
@@ -32,6 +35,7 @@ class Sizing:
         self, model: Model, axes: Mapping[tuple[ir.Value, int], Ids], sizes: Sequence[int]
     ) -> None:
         self._model = model
+        self.full = np.array(sizes, np.int64)
         each = np.array([1, *sizes])
         # How many positions of an axis one channel of each group takes.
         self._axes = {key: counts / each for key, counts in axes.items()}
@@ -83,4 +87,6 @@ class Sizing:
 
     @cached_property
     def _stored(self) -> list[tuple[ir.Value, ir.TensorProtocol]]:
-        return [(v, t) for v, t in stored_values(self._model.ir) if t.dtype in FLOATS]
+        return [
+            (v, t) for v, t in stored_values(self._model.ir) if t.dtype in FLOATS and t.size > 1
+        ]

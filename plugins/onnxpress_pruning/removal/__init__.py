@@ -1,0 +1,1 @@
+"""Structures that are taken out, so that a smaller dense graph is left."""

@@ -1,0 +1,120 @@
+"""The engine of the structure ``depth``: whole residual blocks and layers are left out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from onnxpress.channels.blocks import find_blocks, without_blocks
+from onnxpress.errors import OptionError
+from onnxpress.select import select
+from onnxpress_pruning.criteria.criterion import Subject
+from onnxpress_pruning.criteria.slices import ranked_weights
+from onnxpress_pruning.masking import frozen
+from onnxpress_pruning.recalibration import recalibrate
+
+if TYPE_CHECKING:
+    from onnxpress.channels.blocks import Block
+    from onnxpress.graph.model import Model
+    from onnxpress.job import Job
+    from onnxpress_pruning.pruning import Pruning
+
+
+def prune_depth(step: Pruning, model: Model, job: Job) -> Model:
+    """Leave out the blocks of a model whose weights score lowest on average.
+
+    The share is that of the blocks; a single layer that keeps the shape counts as one.
+
+    Raises:
+        UnknownNameError: If a pattern matches no layer.
+        OptionError: If a budget can't be met.
+    """
+    if step.freeze:
+        model = frozen(model)
+    blocks = _chosen(find_blocks(model), model, step, job)
+    if not blocks:
+        job.decline("model", "no chosen layer is a residual block, or gives the shape it reads")
+        return model
+    scores = _scores(step, blocks, model, job)
+    order = [blocks[i] for i in np.argsort(scores, kind="stable")]
+    gone = _within_budget(step, order, model, job)
+    if gone is None:
+        gone = order[: min(round(step.share * len(order)), _most(step, len(order)))]
+    if not gone:
+        job.decline("model", f"a share of {step.share:g} of {len(order)} blocks rounds to none")
+        return model
+    for block in (block for block in blocks if block in gone):
+        job.change(block.name, left_out=", ".join(block.layers))
+    shorter = without_blocks(model, [block.name for block in gone])
+    return recalibrate(model, shorter, job, step.recalibrate)
+
+
+def _chosen(blocks: Sequence[Block], model: Model, step: Pruning, job: Job) -> list[Block]:
+    """Return the blocks of which all layers are chosen; say why not the others."""
+    names = {layer.name for layer in select(model.layers, step.layers, step.exclude)}
+    found = []
+    for block in blocks:
+        others = [name for name in block.layers if name not in names]
+        if not others:
+            found.append(block)
+        elif len(others) < len(block.layers):
+            job.decline(block.name, f"{others[0]}, which is in the same block, is not chosen")
+    return found
+
+
+def _scores(step: Pruning, blocks: Sequence[Block], model: Model, job: Job) -> list[float]:
+    """Return the mean score of the weights of each block."""
+    weights = ranked_weights(model)
+    of_layer = {
+        layer.name: [weights[w.name] for w in layer.tensors if w.name in weights]
+        for layer in model.layers
+    }
+    own = [[w for name in block.layers for w in of_layer[name]] for block in blocks]
+    every = {w.name: w for each in own for w in each}
+    subject = Subject(model, tuple(every.values()), job, step.objective_written)
+    elements = step.criterion.elements(subject)
+    sums = {name: float(np.sum(elements(w), dtype=np.float64)) for name, w in every.items()}
+    return [sum(sums[w.name] for w in each) / max(1, sum(w.size for w in each)) for each in own]
+
+
+def _most(step: Pruning, count: int) -> int:
+    return count if step.at_most is None else round(step.at_most * count)
+
+
+def _within_budget(
+    step: Pruning, order: Sequence[Block], model: Model, job: Job
+) -> list[Block] | None:
+    """Return the fewest blocks, lowest score first, without which a budget is kept."""
+    found = _budget(step, model)
+    if found is None:
+        return None
+    name, budget, measure = found
+    for count in range(_most(step, len(order)) + 1):
+        shorter = without_blocks(model, [block.name for block in order[:count]])
+        best = measure(shorter)
+        if best <= budget:
+            return list(order[:count])
+    del job
+    raise OptionError(
+        f"{name}={budget:,.0f} can't be met by leaving out blocks: {best:,} are left without all "
+        f"{count} that may go; use structure=channel as well, or ask for less"
+    )
+
+
+def _budget(step: Pruning, model: Model) -> tuple[str, float, Callable[[Model], int]] | None:
+    for name, wanted in (("macs", step.macs), ("parameters", step.parameters)):
+        if wanted is not None:
+            full = _cost(model, name)
+            return name, wanted * full if wanted < 1 else wanted, lambda m, n=name: _cost(m, n)
+    if step.bytes is not None:
+        full = model.cost().bytes_stored
+        wanted = step.bytes
+        return "bytes", wanted * full if wanted < 1 else wanted, lambda m: m.cost().bytes_stored
+    return None
+
+
+def _cost(model: Model, name: str) -> int:
+    cost = model.cost()
+    return cost.macs if name == "macs" else cost.parameters

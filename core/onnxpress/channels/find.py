@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
 import onnx_ir as ir
@@ -24,6 +24,8 @@ from onnxpress.graph.constants import is_constant
 from onnxpress.graph.layers import find_layers
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
+
     from onnxpress.graph.layers import Layer
     from onnxpress.graph.model import Model
     from onnxpress.rules import Rule
@@ -204,6 +206,17 @@ class Channels:
         """
         counts = np.array([kept.get(group.name, group.size) for group in self.groups])
         return self.sizing.macs(counts), self.sizing.parameters(counts)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the groups as plain data, under the keys of ``inspect --groups --json``."""
+        from onnxpress.channels.report import to_dict
+
+        return to_dict(self)
+
+    def __rich__(self) -> RenderableType:
+        from onnxpress.channels.report import render
+
+        return render(self)
 
     def _grouped(self) -> tuple[Ids, Ids]:
         """Return for every class its group and its channel there, -1 for what can't be cut.

@@ -68,8 +68,9 @@ class Group:
 
     @property
     def multiple(self) -> int:
-        """How many positions of an activation one channel takes: 1, or a head's dimensions."""
-        return max(m.positions for m in self.activations or self.members) // self.size
+        """How many positions one channel takes where it is made: 1, or a head's dimensions."""
+        made = self.activations or self.members
+        return max(made[0].positions // self.size, 1)
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,9 +64,9 @@ def look(model: ir.Model) -> Known:
     """Find out what is known of a graph; it is left as it is."""
     labels = list(dict.fromkeys(input_dims(model).values()))
     first = _look(model, {label: _FIRST + _STEP * i for i, label in enumerate(labels)})
-    second = _look(model, {label: _SECOND + _STEP * i for i, label in enumerate(labels)})
     if not labels:
         return Known((first[0], first[0]), first[1])
+    second = _look(model, {label: _SECOND + _STEP * i for i, label in enumerate(labels)})
     same = {
         name: array
         for name, array in first[1].items()

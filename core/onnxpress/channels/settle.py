@@ -38,9 +38,9 @@ def settle(model: Model) -> tuple[Model, Known]:
     TopologicalSortPass()(edit.ir)
     _gather_written_out(edit)
     known = look(edit.ir)
-    _write_out_sizes(edit, known)
-    settled = edit.done()
-    return settled, look(settled.ir)
+    if _write_out_sizes(edit, known):
+        known = look(edit.ir)
+    return edit.done(), known
 
 
 def _gather_written_out(edit: Editor) -> None:
@@ -52,8 +52,8 @@ def _gather_written_out(edit: Editor) -> None:
         value.shape, value.type = noted.get(value.name, (value.shape, value.type))
 
 
-def _write_out_sizes(edit: Editor, known: Known) -> None:
-    """Turn everything that follows from fixed sizes alone into constants."""
+def _write_out_sizes(edit: Editor, known: Known) -> bool:
+    """Turn everything that follows from fixed sizes alone into constants; say if anything did."""
     from_sizes: set[ir.Value] = set()
     for node in list(edit.graph):
         asks = node.op_type in _SIZES and node.domain in STANDARD
@@ -62,7 +62,9 @@ def _write_out_sizes(edit: Editor, known: Known) -> None:
         for value in node.outputs:
             if value in from_sizes and not value.is_graph_output():
                 _write_out(edit, value, known)
-    RemoveUnusedNodesPass()(edit.ir)
+    if from_sizes:
+        RemoveUnusedNodesPass()(edit.ir)
+    return bool(from_sizes)
 
 
 def _write_out(edit: Editor, value: ir.Value, known: Known) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -74,9 +74,18 @@ class Sizing:
                     total += rule(node, shape)
         return round(total)
 
-    def parameters(self, kept: Ids) -> int:
-        """Return the number of stored float elements."""
-        return sum(round(float(np.prod(self.shape(value, kept)))) for value, tensor in self._stored)
+    def parameters(self, kept: Ids, of: Collection[str] | None = None) -> int:
+        """Return the number of stored float elements.
+
+        Args:
+            kept: How many channels each group keeps.
+            of: Only those of the tensors with these names.
+        """
+        return sum(
+            round(float(np.prod(self.shape(value, kept))))
+            for value, _ in self._stored
+            if of is None or value.name in of
+        )
 
     def bytes(self, kept: Ids) -> int:
         """Return the bytes of all stored tensors."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -12,15 +12,37 @@ from onnxpress.cli.screen import Screen
 from onnxpress.errors import OptionError
 
 
-def inspect(model: Model, *, dim: Dims = None, as_json: AsJson = False) -> None:
+def inspect(
+    model: Model,
+    *,
+    dim: Dims = None,
+    groups: Annotated[
+        bool,
+        typer.Option("--groups", help="Show which channels must be cut together instead."),
+    ] = False,
+    heads: Annotated[
+        bool,
+        typer.Option("--heads", help="With --groups: attention by heads, not by dimensions."),
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
     """Show layers, parameters, multiply-accumulates, zeros, precision and history of a model."""
     from onnxpress.importing import load
     from onnxpress.inspection import inspect as look
     from onnxpress.plugins import Plugins
 
+    if heads and not groups:
+        raise OptionError("--heads says how to show --groups; give both")
     plugins = Plugins.discover()
     loaded = load(model, plugins=plugins)
-    Screen(as_json).show(look(loaded, _sizes(dim), plugins.rules))
+    screen = Screen(as_json)
+    if groups:
+        from onnxpress.channels import find_channels
+
+        split: Literal["channels", "heads"] = "heads" if heads else "channels"
+        screen.show(find_channels(loaded, split=split, rules=plugins.rules))
+    else:
+        screen.show(look(loaded, _sizes(dim), plugins.rules))
 
 
 def compare(

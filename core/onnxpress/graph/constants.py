@@ -56,7 +56,9 @@ def constant_tensor(value: ir.Value) -> ir.TensorProtocol | None:
         return None
     # Not `ir.convenience.get_const_tensor`: it gives the tensor, which models share, a name.
     if attribute.name == "value":
-        return attribute.as_tensor()
+        # Not `as_tensor`: asking whether something is a tensor takes longer than all the rest.
+        tensor: ir.TensorProtocol = attribute.value
+        return tensor
     return ir.Tensor(np.asarray(attribute.value, _CONSTANT_ATTRIBUTES[attribute.name]))
 
 

@@ -21,6 +21,8 @@ from onnxpress.training.initializers import INITIALIZERS
 from onnxpress.training.optimizers import OPTIMIZERS
 from onnxpress.training.options import Training
 from onnxpress.training.schedules import SCHEDULES, Schedule
+from onnxpress_pruning.schedules.known import SCHEDULES as PRUNING_SCHEDULES
+from onnxpress_pruning.schedules.timing import Timed
 from onnxpress_training import OBJECTIVES
 from tests.conftest import ROOT
 
@@ -68,6 +70,11 @@ def schedules() -> str:
     return _chosen("schedule", SCHEDULES, without=Schedule.model_fields)
 
 
+def pruning_schedules() -> str:
+    """Return the schedules of pruning with the options that not all that are timed have."""
+    return _chosen("schedule", PRUNING_SCHEDULES, without=Timed.model_fields)
+
+
 def initializers() -> str:
     return _chosen("initializer", INITIALIZERS)
 
@@ -79,6 +86,7 @@ TABLES: Final[Mapping[tuple[str, str], Callable[[], str]]] = {
     ("training.md", "optimizers"): optimizers,
     ("training.md", "schedules"): schedules,
     ("training.md", "initializers"): initializers,
+    ("prune-schedules.md", "pruning-schedules"): pruning_schedules,
 }
 """What makes each table, by the page and the name in the comment above it."""
 

@@ -13,6 +13,7 @@ from onnxpress.graph.size import files
 from onnxpress.graph.types import type_of
 from onnxpress.graph.weights import MULTIPLIED, Weight
 from onnxpress.graph.zeros import count_zeros
+from onnxpress.packing.marks import packed_names
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -79,6 +80,7 @@ class Inspection:
         operators: How often each operator occurs, the commonest first.
         custom_domains: Operator domains other than those of ONNX itself.
         files: The files it was loaded from.
+        packed: The stored tensors that its file holds in a packed form, where that is smaller.
     """
 
     cost: Cost
@@ -94,6 +96,7 @@ class Inspection:
     operators: Mapping[str, int]
     custom_domains: tuple[str, ...]
     files: tuple[str, ...]
+    packed: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Return all of it as plain data, under the keys of ``inspect --json``."""
@@ -115,6 +118,7 @@ class Inspection:
             "operators": dict(self.operators),
             "custom_domains": list(self.custom_domains),
             "files": list(self.files),
+            "packed": list(self.packed),
             "layers": [_plain(layer) for layer in self.layers],
             "history": [dict(step) for step in self.history],
         }
@@ -156,6 +160,7 @@ def inspect(
         operators=_operators(nodes),
         custom_domains=tuple(sorted({n.domain for n in nodes if not is_onnx(n.domain)})),
         files=tuple(map(str, files(model))),
+        packed=tuple(packed_names(model.ir)),
     )
 
 

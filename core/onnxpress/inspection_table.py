@@ -35,6 +35,8 @@ def _summary(inspection: Inspection) -> Iterator[tuple[str, str]]:
     yield "parameters", f"{cost.parameters:,} ({cost.weights:,} of them weights)"
     yield "MACs", _macs(inspection)
     yield "stored", f"{cost.bytes_stored:,} bytes, {cost.bytes_in_memory:,} of them tensors"
+    if inspection.packed:
+        yield "packed", f"{len(inspection.packed)} tensors, plain in memory"
     yield "zeros", f"{inspection.sparsity:.1%} of the weights"
     yield (
         "precision",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from onnxpress.errors import ModelError
 from onnxpress.graph.types import TensorType, type_of
+from onnxpress.packing.stored import stored_model
 from onnxpress.session import Session
 
 if TYPE_CHECKING:
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 def verify(result: Model, original: Model) -> Session | None:
     """Check a result: the interface of the original, valid ONNX, loads in ONNX Runtime.
 
+    It is checked, and loaded, as it will be written: with packed tensors packed.
+
     Returns:
         The loaded result; None if ONNX Runtime loads neither it nor the original, as with
         custom operators, so that nothing can be tried.
@@ -27,9 +30,10 @@ def verify(result: Model, original: Model) -> Session | None:
     """
     _check_same("inputs", original.inputs, result.inputs)
     _check_same("outputs", original.outputs, result.outputs)
-    result.check()
+    written = stored_model(result)
+    written.check()
     try:
-        return Session(result)
+        return Session(written)
     except ModelError:
         if _loads(original):
             raise

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
-from zipfile import BadZipFile
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from onnxpress.errors import OptionError, UnknownNameError, UsageError
+from onnxpress.errors import OptionError, UnknownNameError
 from onnxpress_pruning.targets import refusal
 from onnxpress_pruning.zeros import set_to_zero
 
@@ -20,23 +18,6 @@ if TYPE_CHECKING:
     from onnxpress.graph.weights import Weight
     from onnxpress.job import Job
     from onnxpress_pruning.ranking import Mask
-
-
-def read_masks(source: Path | Mapping[str, Any]) -> dict[str, Array]:
-    """Return masks by name, from a ``.npz`` file or as they are.
-
-    Raises:
-        UsageError: If there is no such file, or it is no ``.npz`` of plain arrays.
-    """
-    if isinstance(source, Mapping):
-        return {name: np.asarray(mask) for name, mask in source.items()}
-    try:
-        with source.open("rb") as bytes_, np.load(bytes_) as file:  # numpy leaves it open
-            return dict(file)
-    except FileNotFoundError as error:
-        raise UsageError(f"there is no file {source} to read masks from") from error
-    except (OSError, ValueError, TypeError, EOFError, BadZipFile) as error:
-        raise UsageError(f"{source} can't be read as a .npz of masks: {error}") from error
 
 
 def apply_masks(edit: Editor, masks: Mapping[str, Array], job: Job) -> list[str]:

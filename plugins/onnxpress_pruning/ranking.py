@@ -15,8 +15,7 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from onnxpress.data.batch import Array
-from onnxpress_pruning.criteria import Criterion, Scores
+from onnxpress_pruning.criteria.criterion import Scores
 
 Mask: TypeAlias = npt.NDArray[np.bool_]
 Keys: TypeAlias = npt.NDArray[np.unsignedinteger[Any]]
@@ -28,20 +27,50 @@ _CHUNK: Final = 1 << 18  # scores at a time; their keys stay in the cache
 _LOW: Final = (1 << _DIGIT) - 1
 
 
-def rank(weight: Array, criterion: Criterion, dtype: Precision) -> Scores:
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """Scores that hold the rules of every criterion.
+
+    Attributes:
+        scores: Flat; zeros score minus infinity, what must stay infinity.
+        held: The lowest score of what must stay only because some must; infinity if nothing.
+    """
+
+    scores: Scores
+    held: float
+
+
+def rank(scores: Scores, zero: Mask, dtype: Precision, keep: int = 1) -> Ranked:
     """Return flat scores that hold the rules of every criterion.
 
-    Zeros come first: they are pruned already.  The best weight that is not zero scores
-    infinity, so that a tensor always keeps one; so does what is not a number.  Of equal
+    Zeros come first: they are pruned already.  The best `keep` that are not zero score
+    infinity, so that a tensor always keeps so many; so does what is not a number.  Of equal
     scores, the last is the best.
+
+    Args:
+        scores: One for each part of a tensor, of any shape.
+        zero: Flat; which parts are zero.
+        dtype: ``float32`` or ``float64``.
+        keep: How many must stay, at least one.
     """
-    scores = np.array(criterion(weight), dtype).ravel()  # a copy, to write to
-    scores[np.isnan(scores)] = np.inf
-    zero = weight.reshape(-1) == 0
-    scores[zero] = -np.inf
-    if not zero.all():
-        scores[scores.size - 1 - int(np.argmax(scores[::-1]))] = np.inf
-    return scores
+    ranks = np.array(scores, dtype).ravel()  # a copy, to write to
+    ranks[np.isnan(ranks)] = np.inf
+    np.maximum(ranks, np.finfo(dtype).min, out=ranks)
+    ranks[zero] = -np.inf
+    stays = _best(ranks, keep)
+    held = float(ranks[stays].min(initial=np.inf))
+    ranks[stays] = np.inf
+    return Ranked(ranks, held)
+
+
+def _best(ranks: Scores, keep: int) -> Mask | slice | npt.NDArray[np.intp]:
+    """Return where the best `keep` are that are not zero; of equal ones the last."""
+    if keep == 1:
+        best = ranks.size - 1 - int(np.argmax(ranks[::-1])) if ranks.size else 0
+        return slice(best, best + int(ranks.size > 0 and ranks[best] > -np.inf))
+    goes, _ = find_cut(lambda: [ranks], ranks.size - keep, ranks.dtype).split(ranks)
+    stays: Mask = ~goes & (ranks > -np.inf)
+    return stays
 
 
 @dataclass(frozen=True, slots=True)

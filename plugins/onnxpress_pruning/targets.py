@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import onnx_ir as ir
 
+from onnxpress.errors import OptionError
 from onnxpress.graph.constants import FLOATS, type_name
 from onnxpress.graph.layers import Layer
 from onnxpress.graph.weights import Weight
@@ -15,7 +16,8 @@ from onnxpress.job import Job
 from onnxpress.select import select
 
 if TYPE_CHECKING:
-    from onnxpress_pruning.magnitude import MagnitudePruning
+    from onnxpress_pruning.pruning import Pruning
+    from onnxpress_pruning.structures.structure import MaskStructure
 
 _WEIGHTS: Final = frozenset({"weight", "recurrence"})
 _BIASES: Final = frozenset({"bias", "peephole"})
@@ -35,39 +37,49 @@ class Target:
     weight: Weight
     sparsity: float
 
-    @property
-    def count(self) -> int:
-        """How many zeros are wanted; halves go to the even number, as in `round`."""
-        return round(self.sparsity * self.weight.size)
 
-
-def find_targets(layers: Sequence[Layer], step: MagnitudePruning, job: Job) -> list[Target]:
+def find_targets(
+    layers: Sequence[Layer], step: Pruning, structure: MaskStructure, job: Job
+) -> list[Target]:
     """Return what to prune, in the order of the graph, each tensor once.
 
     What was asked for and can't be pruned is declined.
 
     Raises:
         UnknownNameError: If a pattern matches no layer.
+        OptionError: If no chosen tensor can have the structure.
     """
     kept = _kept_by_others(layers, step)
     shares = _shares(layers, step)
     seen: set[ir.Value] = set()
     targets: list[Target] = []
+    misfits: list[str] = []
     for layer in select(layers, step.layers, step.exclude):
         if layer.normalizes and step.layers and not step.include_norm:
             job.decline(layer.name, "it is a normalisation; include_norm prunes those too")
         for weight in _asked(layer, step):
-            target = Target(layer, weight, shares.get(layer.name, step.sparsity))
+            target = Target(layer, weight, shares.get(layer.name, step.share))
             if weight.value in seen or target.sparsity == 0:
                 continue
             seen.add(weight.value)
             if reason := refusal(weight) or kept.get(weight.value):
                 job.decline(layer.name, reason)
+            elif reason := structure.refusal(weight):
+                misfits.append(reason)
+                job.decline(layer.name, reason)
             else:
                 targets.append(target)
+    if misfits and (not targets or step.layers):
+        raise OptionError(_no_fit(misfits, step))
     if not targets and not job.declined:
         job.decline("model", "no chosen layer has weights of which any share is to be zero")
     return targets
+
+
+def _no_fit(misfits: Sequence[str], step: Pruning) -> str:
+    more = f" (and {len(misfits) - 1} more)" if len(misfits) > 1 else ""
+    which = "a chosen layer" if step.layers else "every layer"
+    return f"structure={step.structure} does not fit {which}: {misfits[0]}{more}"
 
 
 def refusal(weight: Weight) -> str | None:
@@ -89,7 +101,7 @@ def decline_overridable(graph: ir.Graph, job: Job) -> None:
             )
 
 
-def _asked(layer: Layer, step: MagnitudePruning) -> Iterator[Weight]:
+def _asked(layer: Layer, step: Pruning) -> Iterator[Weight]:
     """Yield the tensors of a layer that the options ask for."""
     if layer.normalizes and not step.include_norm:
         return
@@ -98,7 +110,7 @@ def _asked(layer: Layer, step: MagnitudePruning) -> Iterator[Weight]:
     yield from (weight for weight in layer.tensors if weight.role in roles)
 
 
-def _kept_by_others(layers: Sequence[Layer], step: MagnitudePruning) -> Mapping[ir.Value, str]:
+def _kept_by_others(layers: Sequence[Layer], step: Pruning) -> Mapping[ir.Value, str]:
     """Return the tensors that must not change for the sake of a layer, with the reason."""
     excluded = {layer.name for layer in select(layers, step.exclude)} if step.exclude else set()
     kept: dict[ir.Value, str] = {}
@@ -112,7 +124,7 @@ def _kept_by_others(layers: Sequence[Layer], step: MagnitudePruning) -> Mapping[
     return kept
 
 
-def _shares(layers: Sequence[Layer], step: MagnitudePruning) -> dict[str, float]:
+def _shares(layers: Sequence[Layer], step: Pruning) -> dict[str, float]:
     """Return the share for each layer that has one of its own; the first pattern counts."""
     shares: dict[str, float] = {}
     for pattern, share in step.sparsities.items():

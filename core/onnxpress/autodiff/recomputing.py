@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from onnxpress.autodiff.builder import Builder
     from onnxpress.autodiff.tensor import Tensor
 
+_STATISTICS: Final = 3  # the first input of BatchNormalization that holds any
 _MINIMUM: Final = 2  # segments; one alone would compute everything twice at once
 
 
@@ -73,6 +74,8 @@ class Recomputing:
         inputs = [None if v is None else self.stand_in(op, v) for v in node.inputs]
         if all(x is None or x.value is v for x, v in zip(inputs, node.inputs, strict=True)):
             inputs = _delayed(inputs, after)
+        if node.op_type == "BatchNormalization" and len(node.outputs) > 1:
+            inputs = [*inputs[:_STATISTICS], *(_own(x, after) for x in inputs[_STATISTICS:])]
         made = op.many(
             node.op_type, len(node.outputs), *inputs, domain=node.domain, **attributes_of(node)
         )
@@ -85,6 +88,13 @@ def _delayed(inputs: list[Tensor | None], after: Tensor) -> list[Tensor | None]:
     """Let a node that reads nothing but what is there from the start wait by its first input."""
     index = next((i for i, x in enumerate(inputs) if x is not None), None)
     return [x if x is None or i != index else _later(x, after) for i, x in enumerate(inputs)]
+
+
+def _own(x: Tensor | None, after: Tensor) -> Tensor | None:
+    """Copy a running statistic: ONNX Runtime writes the next one where it lies."""
+    if x is None:
+        return None
+    return x.op.typed(x.op("Sum", _later(x, after)).value, x.dtype, x.shape)
 
 
 def _later(x: Tensor, after: Tensor) -> Tensor:

@@ -94,7 +94,9 @@ def _untangled(value: Any, field: FieldInfo) -> Any:
     """Return ``KEY=VALUE`` texts as a table where the field wants one."""
     if not (isinstance(value, list) and _all_of(field, _TABLES) and all("=" in v for v in value)):
         return value
-    return {key: inner for key, _, inner in (text.rpartition("=") for text in value)}
+    # An option has no = in its name, and a pattern of layers may.
+    split = str.partition if _all_of(field, (BaseModel,)) else str.rpartition
+    return {key: inner for key, _, inner in (split(text, "=") for text in value)}
 
 
 def _choice(verb: str) -> inspect.Parameter:

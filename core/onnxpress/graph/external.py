@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TypeAlias
 
@@ -12,6 +12,7 @@ import onnx
 import onnx_ir as ir
 from onnx.external_data_helper import ExternalDataInfo
 
+from onnxpress.data.batch import Array
 from onnxpress.errors import ModelError
 from onnxpress.graph.protos import tensors
 
@@ -70,6 +71,27 @@ def _set_location(tensor: onnx.TensorProto, location: str) -> None:
     for entry in tensor.external_data:
         if entry.key == "location":
             entry.value = location
+
+
+class FromFiles(ir.Tensor[Array]):
+    """A tensor in memory that was made of data files.
+
+    Attributes:
+        files: Those files.
+    """
+
+    files: tuple[Path, ...] = ()
+
+
+def data_files(stored: Iterable[ir.TensorProtocol]) -> set[Path]:
+    """Return the data files from which tensors are, or were, read."""
+    found: set[Path] = set()
+    for tensor in stored:
+        if isinstance(tensor, ir.ExternalTensor):
+            found.add(Path(tensor.path))
+        elif isinstance(tensor, FromFiles):
+            found.update(tensor.files)
+    return found
 
 
 def stored_tensors(model: ir.Model) -> Iterator[ir.TensorProtocol]:

@@ -17,6 +17,7 @@ from onnxpress.graph.history import KEPT_OPSET, write_source
 from onnxpress.graph.model import Model
 from onnxpress.graph.protos import from_proto, normalize, to_proto
 from onnxpress.graph.upgrade import WORKING_OPSET, NoUpgradeError, upgraded
+from onnxpress.packing.restored import restore_packed
 
 __all__ = ["check", "read_file", "read_proto"]
 
@@ -91,6 +92,7 @@ def _graph_of(proto: onnx.ModelProto) -> ir.Model:
     normalize(proto)
     opset = _opset_of(proto)
     graph = _sorted_graph(proto)
+    restore_packed(graph)
     source = {
         "opset": opset,
         "ir_version": proto.ir_version,

@@ -10,7 +10,7 @@ import onnx_ir as ir
 from onnx_ir.serde import TensorProtoTensor
 
 from onnxpress.graph.constants import shape_of
-from onnxpress.graph.external import replace_tensors, stored_tensors
+from onnxpress.graph.external import data_files, replace_tensors, stored_tensors
 from onnxpress.graph.protos import to_proto
 
 if TYPE_CHECKING:
@@ -31,7 +31,9 @@ def bytes_stored(model: Model) -> int:
     write if it was edited or never was in a file.
     """
     if model.path is None or model.edited:
-        return serialized_bytes(model.ir)
+        from onnxpress.packing.stored import stored_form
+
+        return serialized_bytes(stored_form(model.ir))
     return sum(path.stat().st_size for path in files(model))
 
 
@@ -39,8 +41,7 @@ def files(model: Model) -> tuple[Path, ...]:
     """Return the files that a model was loaded from: the ``.onnx`` file, then its data files."""
     if model.path is None:
         return ()
-    external = (t for t in stored_tensors(model.ir) if isinstance(t, ir.ExternalTensor))
-    return model.path, *sorted({Path(tensor.path) for tensor in external})
+    return model.path, *sorted(data_files(stored_tensors(model.ir)))
 
 
 def serialized_bytes(model: ir.Model) -> int:

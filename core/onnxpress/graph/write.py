@@ -14,7 +14,7 @@ import onnx_ir as ir
 
 from onnxpress.atomic import replacing
 from onnxpress.errors import ModelError, UsageError
-from onnxpress.graph.external import in_memory, replace_tensors, stored_tensors
+from onnxpress.graph.external import data_files, in_memory, replace_tensors, stored_tensors
 from onnxpress.graph.model import Model
 from onnxpress.graph.protos import to_proto
 
@@ -31,13 +31,16 @@ _WORTH_A_PAGE: Final = 1 << 16
 
 def write_file(model: Model, path: Path) -> None:
     """Write a model; see `Model.save`."""
+    from onnxpress.packing.stored import stored_form
+
     check_target(model, path)
+    graph = stored_form(model.ir)
     try:
-        if _needs_data_file(stored_tensors(model.ir)):
-            _write_with_data(model.ir, path, _data_file(path))
+        if data_files(stored_tensors(model.ir)) or _needs_data_file(stored_tensors(graph)):
+            _write_with_data(graph, path, _data_file(path))
         else:
             with replacing(path) as file:
-                file.write(_serialized(model.ir))
+                file.write(_serialized(graph))
     except OSError as error:
         raise _translated(error, path) from error
 
@@ -61,7 +64,7 @@ def _data_file(path: Path) -> Path:
 def _needs_data_file(tensors: Iterable[ir.TensorProtocol]) -> bool:
     total = 0
     for tensor in tensors:
-        if isinstance(tensor, ir.ExternalTensor):
+        if data_files([tensor]):
             return True
         total += tensor.nbytes
     return total > LARGEST_PROTOBUF
@@ -78,8 +81,8 @@ def _check_target(path: Path, model: Model, tensors: Iterable[ir.TensorProtocol]
         raise UsageError(f"can't write {path}: the file there is write-protected")
     if not os.access(path.parent, os.W_OK):
         raise UsageError(f"can't write {path}: no permission to write to the folder {path.parent}")
-    read = {Path(t.path) for t in tensors if isinstance(t, ir.ExternalTensor)}
-    sources = {file.resolve() for file in (*read, *filter(None, [model.path]))}
+    read = (*data_files(tensors), *filter(None, [model.path]))
+    sources = {file.resolve() for file in read}
     if path.resolve() in sources or _same_file(path, sources):
         raise UsageError(f"can't write {path}: the model is read from that file; choose another")
 

@@ -67,4 +67,19 @@ def _train(node: ir.Node) -> dict[str, ir.Value]:
         output.name = f"{old.name} of the batch"
         output.shape, output.type = old.shape, old.type
         updates[old.name] = output
+        node.replace_input_with(index, _copied(node, old))
     return updates
+
+
+def _copied(node: ir.Node, statistic: ir.Value) -> ir.Value:
+    """Copy a statistic before a node: ONNX Runtime writes the new one where the old one lies.
+
+    That would change it in a step that is to change nothing.  A Sum of one is a copy that no
+    optimizer takes away.
+    """
+    copy = ir.Node("", "Sum", [statistic], num_outputs=1)
+    copy.outputs[0].name = copy.name = f"{statistic.name} before the batch"
+    copy.outputs[0].shape, copy.outputs[0].type = statistic.shape, statistic.type
+    assert node.graph is not None
+    node.graph.insert_before(node, copy)
+    return copy.outputs[0]

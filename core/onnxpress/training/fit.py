@@ -14,22 +14,24 @@ from onnxpress.data.prefetch import prefetched
 from onnxpress.data.sampling import Epochs
 from onnxpress.errors import DataError, OnnxpressError
 from onnxpress.events import EpochFinished, Event, Trained
-from onnxpress.training.constraints import Constraint, kept_zeros, together
 from onnxpress.training.diagnosis import first_not_finite, not_finite_among
 from onnxpress.training.holdout import Holdout
+from onnxpress.training.loss import read_labels
+from onnxpress.training.masking import Masking, Moment
 from onnxpress.training.pace import Pace
+from onnxpress.training.planning import plan_step
 from onnxpress.training.results import Results
 from onnxpress.training.resuming import Identity, Resuming
 from onnxpress.training.running import Runner
 from onnxpress.training.step import LOSS, NORM, Plan, build_step
-from onnxpress.training.targets import choose_parameters, left_alone
-from onnxpress.training.update import APPLY, COUNT, RATE, Update
+from onnxpress.training.update import APPLY, COUNT, RATE, SHARE
 
 if TYPE_CHECKING:
     from onnxpress.contract import Objective
     from onnxpress.data.batch import Array, Batch, Data, Feeds
     from onnxpress.graph.model import Model
     from onnxpress.rules import Rule
+    from onnxpress.training.constraints import Constraint
     from onnxpress.training.options import Training
 
 
@@ -62,6 +64,7 @@ def fit(  # noqa: PLR0913  # what training needs, each by name
     *,
     seed: int = 0,
     constraints: Mapping[str, Constraint] | None = None,
+    masking: Masking | None = None,
     rules: Sequence[Rule] = (),
     notify: Callable[[Event], None] = lambda _event: None,
 ) -> Fitted:
@@ -77,6 +80,7 @@ def fit(  # noqa: PLR0913  # what training needs, each by name
         objectives: What to minimise.
         seed: Where all chance comes from.
         constraints: What holds for parameters after every step, besides pruned zeros.
+        masking: Masks that change between updates; they take the place of pruned zeros.
         rules: Rules of plugins for the table ``gradient``.
         notify: Told of progress.
 
@@ -86,8 +90,8 @@ def fit(  # noqa: PLR0913  # what training needs, each by name
         MissingRuleError: If an operator has no gradient rule.
         OnnxpressError: If the loss becomes NaN or infinite; says at which batch and tensor.
     """
-    plan = _plan(model, options, objectives, constraints or {}, rules)
-    return _Fit(model, data, options, plan, seed, notify).run()
+    plan = plan_step(model, options, objectives, constraints or {}, masking, rules)
+    return _Fit(model, data, options, plan, seed, notify, masking).run()
 
 
 class _Fit:
@@ -101,9 +105,11 @@ class _Fit:
         plan: Plan,
         seed: int,
         notify: Callable[[Event], None],
+        masking: Masking | None = None,
     ) -> None:
         self._options = options
         self._notify = notify
+        self._masking = masking
         self._holdout = Holdout.open(model, data, options, seed)
         train = data if self._holdout is None else self._holdout.train
         self._epochs = _epochs(train, model, options, seed)
@@ -114,7 +120,8 @@ class _Fit:
         self._step = build_step(model, plan, first.labels)
         self._results = Results(model, self._step)
         self._runner = Runner(self._step, threads=options.threads, provider=options.provider)
-        identity = Identity(model, data, first, options, plan.objectives, seed)
+        pruning = "" if masking is None else masking.text
+        identity = Identity(model, data, first, options, plan.objectives, seed, pruning)
         self._checkpoints = Resuming(identity, self._runner)
         self._at, self._best = self._checkpoints.restore()
 
@@ -137,6 +144,7 @@ class _Fit:
         started = perf_counter()
         at, options = self._at, self._options
         for feeds, last in prefetched(self._feeds(at.epoch, at.batch)):
+            self._change_masks()
             self._train(feeds, last=last)
             if self._pace.stops(at):
                 break
@@ -164,12 +172,15 @@ class _Fit:
             yield before, True
 
     def _read(self, batch: Batch, where: str) -> dict[str, Array]:
-        feeds = dict(batch.feeds)
-        for label in self._step.labels:
-            if batch.labels is None:
-                raise DataError(f"{where} has no labels, and the first batch had some")
-            feeds[label.name] = label.read(batch.labels, where)
-        return feeds
+        return {**batch.feeds, **read_labels(self._step.labels, batch, where)}
+
+    def _change_masks(self) -> None:
+        """Let masks change, before the first of the batches that make an update."""
+        at = self._at
+        if self._masking is not None and at.batch % self._options.accumulate == 0:
+            self._masking.before(
+                Moment(at.updates, self._pace, self._step.slots, self._runner, self._results)
+            )
 
     def _train(self, feeds: dict[str, Array], *, last: bool) -> None:
         """Do one step."""
@@ -179,6 +190,7 @@ class _Fit:
         feeds[COUNT] = np.array(at.updates + 1, np.float32)
         if options.accumulate > 1:
             feeds[APPLY] = np.array(updates)
+            feeds[SHARE] = np.array(1 / self._pace.together(at), np.float32)
         results = self._runner.run(feeds)
         at.batch += 1
         if not all(map(isfinite, results.values())):
@@ -216,7 +228,9 @@ class _Fit:
             return None
         score = self._holdout.score(self._results.of(self._runner.values()))
         at = self._at
-        if at.best is None or self._holdout.is_better(score, at.best):
+        if self._masking is not None and not self._masking.settled(at.updates, self._pace):
+            at.best_epoch = at.epoch + 1  # patience waits from here; nothing is kept yet
+        elif at.best is None or self._holdout.is_better(score, at.best):
             at.best, at.best_epoch = score, at.epoch + 1
             self._best = self._runner.state()
         return score
@@ -232,34 +246,6 @@ def _epochs(data: Data, model: Model, options: Training, seed: int) -> Epochs:
         options.drop_last,
         options.augment,
         _classes(model),
-    )
-
-
-def _plan(
-    model: Model,
-    options: Training,
-    objectives: Sequence[Objective],
-    constraints: Mapping[str, Constraint],
-    rules: Sequence[Rule],
-) -> Plan:
-    update = Update(
-        options.optimizer,
-        options.clip_norm,
-        options.clip_value,
-        options.accumulate,
-        options.average,
-    )
-    zeros = kept_zeros(model) if options.keep_zeros else {}
-    return Plan(
-        choose_parameters(
-            model, options.train_layers, options.freeze_layers, options.train_tensors
-        ),
-        objectives,
-        update,
-        options.batch_norm == "train",
-        together(constraints, zeros),
-        rules,
-        left_alone(model, options.train_layers, options.freeze_layers),
     )
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from onnxpress.graph.constants import FLOATS
-from onnxpress.training.chosen import Written
+from onnxpress.recipe.chosen import Written
 from onnxpress.training.initializers import (
     Fan,
     Initializer,

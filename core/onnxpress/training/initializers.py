@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, ClassVar, Final, Literal, TypeAlias, final
 import numpy as np
 from pydantic import Field
 
-from onnxpress.training.chosen import Chosen, Written, by_name, choose
+from onnxpress.recipe.chosen import Chosen, Written, by_name, choose
 
 if TYPE_CHECKING:
     from onnxpress.data.batch import Array

@@ -137,4 +137,6 @@ def _as_stored(value: ir.Value, array: Array) -> ir.TensorProtocol:
     """Return an array as a tensor of the type that is stored for `value`."""
     tensor = constant_tensor(value)
     assert tensor is not None  # it was when training began
-    return ir.Tensor(array.astype(tensor.dtype.numpy()), dtype=tensor.dtype, name=value.name)
+    stored = array.astype(tensor.dtype.numpy())
+    stored[stored == 0] = 0  # times a mask, negative weights become -0.0, which does not pack
+    return ir.Tensor(stored, dtype=tensor.dtype, name=value.name)

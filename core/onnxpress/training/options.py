@@ -69,6 +69,12 @@ class Training(BaseModel):
     accumulate: int = Field(
         default=1, ge=1, description="batches whose gradients are averaged for one update"
     )
+    recompute: int | None = Field(
+        default=None,
+        ge=0,
+        description="less memory for more time: cut the forward pass into so many parts (0: a "
+        "good number) and compute what lies inside them again on the way back",
+    )
     average: float | None = Field(
         default=None,
         gt=0,
@@ -129,6 +135,8 @@ class Training(BaseModel):
         if (self.patience is not None or self.holdout_metric is not None) and not self.holdout:
             named = "patience" if self.patience is not None else "holdout-metric"
             raise ValueError(f"{named} needs data to measure on; hold some out with holdout=0.1")
+        if self.recompute == 1:
+            raise ValueError("recompute=1 would keep everything; give 2 parts or more, or 0")
         if self.checkpoint_every is not None and self.checkpoint is None:
             raise ValueError("checkpoint-every needs a file: checkpoint=…")
         return self

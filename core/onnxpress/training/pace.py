@@ -56,6 +56,10 @@ class Pace:
         """Say whether weights change at the next batch, which may be the last of its epoch."""
         return last or (at.batch + 1) % self.options.accumulate == 0
 
+    def together(self, at: Position) -> int:
+        """Return of how many batches the next update would be, if it came at the next batch."""
+        return at.batch % self.options.accumulate + 1
+
     def stops(self, at: Position) -> bool:
         """Say whether there have been as many updates as there may be."""
         return self.options.steps is not None and at.updates >= self.options.steps

@@ -49,6 +49,10 @@ class Results:
 
     def model(self, slots: Mapping[str, Array]) -> Model:
         """Return the model with the tensors as they are now."""
+        return self.with_tensors(self.of(slots))
+
+    def with_tensors(self, arrays: Mapping[str, Array]) -> Model:
+        """Return the model with other values for some of its stored tensors, by name."""
         edit = self._model.edit()
-        with_results(edit.ir, self.of(slots))
+        with_results(edit.ir, arrays)
         return edit.done()

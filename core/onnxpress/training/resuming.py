@@ -43,6 +43,7 @@ class Identity:
         options: How it is trained.
         objectives: What is minimised.
         seed: Where all chance comes from.
+        pruning: How masks change, as text; empty without masks.
     """
 
     model: Model
@@ -51,6 +52,7 @@ class Identity:
     options: Training
     objectives: Sequence[Objective]
     seed: int
+    pruning: str = ""
 
     @cached_property
     def text(self) -> dict[str, str]:
@@ -61,6 +63,7 @@ class Identity:
             "model": _hash_of_model(self.model),
             "objective": json.dumps(objectives),
             "seed": str(self.seed),
+            **({"pruning": self.pruning} if self.pruning else {}),
             **{key: json.dumps(value) for key, value in asked.items()},
             # Last, because the first batch depends on seed and options as well.
             "data": f"{self.data.name} ({self.data.samples} samples, {_hash_of_batch(self.first)})",

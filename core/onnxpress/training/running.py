@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -19,6 +19,18 @@ if TYPE_CHECKING:
     import onnxruntime as ort
 
     from onnxpress.data.batch import Array, Feeds
+
+
+DEVICES: Final = {
+    "CUDAExecutionProvider": "cuda",
+    "TensorrtExecutionProvider": "cuda",
+    "NvTensorRTRTXExecutionProvider": "cuda",
+    "ROCMExecutionProvider": "cuda",  # ONNX Runtime's builds for AMD take the same word
+    "MIGraphXExecutionProvider": "cuda",
+    "DmlExecutionProvider": "dml",
+}
+"""Where slots lie, by provider; others (OpenVINO, CoreML, XNNPACK …) read and write main memory,
+or ONNX Runtime offers no way to allocate theirs from Python, and copies at each step."""
 
 
 def _open(model: Model, threads: int, provider: str) -> tuple[ort.InferenceSession, object]:
@@ -62,7 +74,7 @@ class Runner:
         _check_provider(provider)
         self._step = step
         self._session, self._kept = _open(step.model, threads, provider)
-        self._device = "cpu" if provider == CPU else "cuda"
+        self._device = DEVICES.get(provider, "cpu")
         self._scalars = [LOSS, *step.losses, NORM]
         self._buffers = self._allocated()
         self._binding = self._bound()
@@ -94,6 +106,10 @@ class Runner:
         """Return the slots where they lie; the next steps overwrite them."""
         return self._buffers
 
+    def write(self, name: str, array: Array) -> None:
+        """Replace what one slot holds, from the next step on."""
+        self._buffers[name].update_inplace(np.ascontiguousarray(array))
+
     def restore(self, state: Mapping[str, Array]) -> None:
         """Go on from other slots, such as those of a checkpoint."""
         for name, buffer in self._buffers.items():
@@ -114,5 +130,6 @@ class Runner:
             binding.bind_output(name, "cpu")
         for slot in self._step.slots:
             binding.bind_ortvalue_input(slot.given, self._buffers[slot.given])
-            binding.bind_ortvalue_output(slot.result, self._buffers[slot.given])
+            if slot.result:  # masks are only read
+                binding.bind_ortvalue_output(slot.result, self._buffers[slot.given])
         return binding

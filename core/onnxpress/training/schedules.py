@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Final, Literal, TypeAlias
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from onnxpress.training.chosen import Chosen, Written, by_name, choose
+from onnxpress.recipe.chosen import Chosen, Written, by_name, choose
 
 if TYPE_CHECKING:
     from typing import Self

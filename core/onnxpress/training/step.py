@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import onnx_ir as ir
-from onnx_ir.passes.common import RemoveUnusedNodesPass
 
 from onnxpress.autodiff.backward import Walk
 from onnxpress.autodiff.builder import Builder
 from onnxpress.autodiff.gathering import gather
 from onnxpress.autodiff.prepare import annotate, prepare
+from onnxpress.autodiff.recomputing import Recomputing, recomputing
 from onnxpress.autodiff.rules import GRADIENTS
 from onnxpress.autodiff.tensor import Tensor
 from onnxpress.errors import UsageError
@@ -22,8 +22,8 @@ from onnxpress.graph.names import values_by_name
 from onnxpress.training.batch_norm import to_training_form
 from onnxpress.training.constraints import Constraint
 from onnxpress.training.goal import Goal
-from onnxpress.training.labels import LabelInput, add_label_input
 from onnxpress.training.lift import collect_constants, lift_parameters, starts
+from onnxpress.training.loss import LOSS, add_losses, drop_unused, weighted_sum
 from onnxpress.training.state import Slot
 from onnxpress.training.update import Update
 
@@ -32,8 +32,11 @@ if TYPE_CHECKING:
     from onnxpress.data.batch import Array
     from onnxpress.graph.model import Model
     from onnxpress.rules import Rule
+    from onnxpress.training.labels import LabelInput
+    from onnxpress.training.masking import Masked
 
-LOSS: Final = "loss of the batch"
+__all__ = ["LOSS", "NORM", "Plan", "Step", "build_step"]
+
 NORM: Final = "norm of the gradient"
 
 
@@ -49,6 +52,10 @@ class Plan:
         constraints: What holds for parameters after every step, by name.
         rules: Rules of plugins for the table ``gradient``.
         left_alone: Names of stored tensors that must not change, running statistics too.
+        masked: How parameters are masked, by name; those that are not trained are passed over.
+        recompute: Into how many parts to cut the forward pass, of which one after the other is
+            computed again on the way back; 0 for the square root of the number of its nodes;
+            None keeps all that is needed.
     """
 
     parameters: Sequence[str]
@@ -58,6 +65,8 @@ class Plan:
     constraints: Mapping[str, Constraint] = field(default_factory=dict)
     rules: Sequence[Rule] = ()
     left_alone: Collection[str] = ()
+    masked: Mapping[str, Masked] = field(default_factory=dict)
+    recompute: int | None = None
 
 
 @dataclass(frozen=True)
@@ -125,14 +134,16 @@ class _Builder:
     def step(self, labels: Array | None) -> Step:
         """Add everything to the forward pass, and return the whole."""
         self._graph.outputs.clear()
-        inputs, losses = self._add_objectives(labels)
+        inputs, losses = add_losses(self._goal(), self._plan.objectives, labels)
         losses = self._gathered(losses)
-        loss = self._sum(losses)
+        loss = weighted_sum(self._op, self._plan.objectives, losses)
+        nodes = list(self._graph)
         gradients = self._walk.back(
             self._op,
-            list(self._graph),
+            nodes,
             {loss.value: self._op.filled(loss, 1)},
             [self._inputs[name] for name in self._plan.parameters],
+            self._recomputing(nodes),
         )
         used = [name for name in self._plan.parameters if self._inputs[name] in gradients]
         if not used:
@@ -142,22 +153,14 @@ class _Builder:
         self._publish(loss, LOSS)
         names = tuple(self._publish(part, f"{LOSS}: {name}") for name, part in losses.items())
         unused = tuple(name for name in self._plan.parameters if name not in used)
-        self._drop_unused({*self._plan.parameters, *(label.name for label in inputs)})
+        drop_unused(self._edit.ir, {*self._plan.parameters, *(label.name for label in inputs)})
         kept = {value.name for value in self._graph.inputs}
         fed = tuple(label for label in inputs if label.name in kept)
         return Step(self._edit.done(), tuple(slots), fed, names, unused)
 
-    def _add_objectives(self, labels: Array | None) -> tuple[list[LabelInput], dict[str, Tensor]]:
-        """Emit every objective's loss; return where labels go in, and the losses by name."""
-        inputs: list[LabelInput] = []
-        losses: dict[str, Tensor] = {}
-        for objective in self._plan.objectives:
-            given, goal = None, self._goal()
-            if labels is not None and not objective.penalty:
-                label, given = add_label_input(goal, objective, labels)
-                inputs.append(label)
-            losses[_unlike(objective.name, losses)] = objective.build(replace(goal, labels=given))
-        return inputs, losses
+    def _recomputing(self, nodes: Sequence[ir.Node]) -> Recomputing | None:
+        parts = self._plan.recompute
+        return None if parts is None else recomputing(nodes, parts, values_by_name(self._edit.ir))
 
     def _gathered(self, losses: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Replace what exporters write out by single operators: less to keep for the way back.
@@ -175,15 +178,6 @@ class _Builder:
             self._op, self._outputs, values_by_name(self._edit.ir), parameters, self._layers
         )
 
-    def _sum(self, losses: Mapping[str, Tensor]) -> Tensor:
-        terms = [
-            loss if objective.weight == 1 else loss * objective.weight
-            for objective, loss in zip(self._plan.objectives, losses.values(), strict=True)
-        ]
-        if not terms:
-            raise UsageError("there is nothing to minimise; give an objective")
-        return self._op.add([term.cast(terms[0].dtype) for term in terms])
-
     def _update(self, gradients: Mapping[str, Tensor], losses: Sequence[Tensor]) -> list[Slot]:
         parameters = {name: self._op.tensor(self._inputs[name]) for name in gradients}
         statistics = {
@@ -192,14 +186,16 @@ class _Builder:
         }
         constraints = self._plan.constraints
         emitted = self._plan.update.emit(
-            self._op, parameters, gradients, losses, constraints, statistics
+            self._op, parameters, gradients, losses, constraints, statistics, self._plan.masked
         )
         self._publish(emitted.norm, NORM)
         return [
             Slot(
                 given,
-                self._publish(slot.result, f"next {given}"),
+                "" if slot.result is None else self._publish(slot.result, f"next {given}"),
                 partial(slot.initial, self._starts[slot.parameter]),
+                slot.parameter,
+                slot.role,
             )
             for given, slot in emitted.slots.items()
         ]
@@ -215,20 +211,3 @@ class _Builder:
         self._graph.append(node)
         self._graph.outputs.append(output)
         return output.name
-
-    def _drop_unused(self, optional: Collection[str]) -> None:
-        """Drop the nodes that nothing reads, and those inputs of `optional`."""
-        RemoveUnusedNodesPass()(self._edit.ir)
-        for value in list(self._graph.inputs):
-            if value.name in optional and not value.uses() and not value.is_graph_output():
-                self._graph.inputs.remove(value)
-
-
-def _unlike(name: str, taken: Mapping[str, object]) -> str:
-    """Return `name`, numbered if it is taken."""
-    number = 2
-    result = name
-    while result in taken:
-        result = f"{name} {number}"
-        number += 1
-    return result

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from onnxpress.graph.model import Model
     from onnxpress.job import Job
     from onnxpress.training.constraints import Constraint
+    from onnxpress.training.masking import Masking
     from onnxpress.training.options import Training
 
 _SHOWN: Final = 8
@@ -29,6 +30,7 @@ def train(
     *,
     objectives: Sequence[Objective] = (),
     constraints: Mapping[str, Constraint] | None = None,
+    masking: Masking | None = None,
 ) -> Fitted:
     """Train a model on the data of a job, and report what became of it.
 
@@ -39,6 +41,7 @@ def train(
         step: The name of the transform, for errors.
         objectives: Added to those of the block; if there are any, the block needs none.
         constraints: What holds for parameters after every step, besides pruned zeros.
+        masking: Masks that change between updates; they take the place of pruned zeros.
 
     Raises:
         UsageError: If the job has no data, or options, data and model do not fit.
@@ -59,6 +62,7 @@ def train(
             asked,
             seed=job.seed,
             constraints=constraints,
+            masking=masking,
             rules=job.rules,
             notify=job.notify,
         )

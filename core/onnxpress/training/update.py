@@ -8,9 +8,9 @@ in it, a new value must follow from everything that reads the old one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, TypeAlias
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import onnx_ir as ir
@@ -19,34 +19,19 @@ from onnxpress.autodiff.builder import Builder
 from onnxpress.autodiff.tensor import Tensor
 from onnxpress.training.clipping import clip_by_norm, clip_by_value, global_norm
 from onnxpress.training.lift import Start
+from onnxpress.training.masked import MaskSlots
+from onnxpress.training.state import Next, slot_input
 
 if TYPE_CHECKING:
-    from onnxpress.data.batch import Array
     from onnxpress.training.constraints import Constraint
+    from onnxpress.training.masking import Masked
     from onnxpress.training.optimizers import Optimizer
 
 RATE: Final = "learning rate"
 COUNT: Final = "number of the update"
 APPLY: Final = "whether to update"
+SHARE: Final = "share of each batch in the update"
 ACCUMULATED: Final = "accumulated gradient"
-
-Initial: TypeAlias = "Callable[[Start], Array]"
-"""Makes what a slot holds before the first step, from how its parameter starts."""
-
-
-@dataclass(frozen=True, slots=True)
-class Next:
-    """What a slot becomes.
-
-    Attributes:
-        result: What it becomes.
-        parameter: The name of the parameter that it is, or belongs to.
-        initial: What it is at first.
-    """
-
-    result: Tensor
-    parameter: str
-    initial: Initial
 
 
 @dataclass
@@ -70,7 +55,8 @@ class Update:
         optimizer: The rule.
         clip_norm: The largest norm of the gradient over all parameters; None for any.
         clip_value: The largest magnitude of an element of the gradient; None for any.
-        accumulate: Over how many batches gradients are averaged before each update.
+        accumulate: Over how many batches gradients are averaged before each update; where an
+            epoch ends early, over those that came.
         average: The share of the old value in the moving average of every parameter, such as
             0.999; None keeps no average.
     """
@@ -81,7 +67,7 @@ class Update:
     accumulate: int = 1
     average: float | None = None
 
-    def emit(
+    def emit(  # what an update depends on, each by name
         self,
         op: Builder,
         parameters: Mapping[str, Tensor],
@@ -89,6 +75,7 @@ class Update:
         losses: Sequence[Tensor],
         constraints: Mapping[str, Constraint],
         statistics: Mapping[str, Tensor] | None = None,
+        masked: Mapping[str, Masked] | None = None,
     ) -> Emitted:
         """Emit what the parameters become.
 
@@ -100,28 +87,35 @@ class Update:
             constraints: What holds for parameters afterwards, by name.
             statistics: What follows every batch, whether there is an update or not: what each
                 input of the graph becomes, by its name.
+            masked: How parameters are masked, by name.
 
         Adds the inputs `RATE`, float; `COUNT`, float, 1 at the first update; and, if gradients
-        are accumulated, `APPLY`, bool: false adds up and leaves everything else as it is.
+        are accumulated, `APPLY`, bool: false adds up and leaves everything else as it is; and
+        `SHARE`, float: what the sum of the gradients is multiplied by when it is applied.
         """
         rate, count = (_scalar(op, name, ir.DataType.FLOAT) for name in (RATE, COUNT))
         wide = {n: g.cast(parameters[n].dtype) for n, g in gradients.items()}
-        norm = global_norm(list(wide.values()))
+        masks = MaskSlots(op, parameters, masked or {})
+        norm = global_norm(list(masks.reaching(wide).values()))
         finite = _all_finite(op, [norm, *losses])
-        branch = _Branch(self, op, parameters, constraints, rate, count)
-        always = {n: Next(t, n, Start.array) for n, t in (statistics or {}).items()}
+        branch = _Branch(self, op, parameters, constraints, masks, rate, count)
+        always = {n: Next(t, n, Start.array, "statistic") for n, t in (statistics or {}).items()}
         if self.accumulate == 1:
-            return Emitted(norm, branch.only_if(finite, {**branch.updated(wide), **always}))
+            updated = {**branch.updated(wide), **always}
+            return Emitted(norm, {**branch.only_if(finite, updated), **masks.read})
         apply = _scalar(op, APPLY, ir.DataType.BOOL)
+        share = _scalar(op, SHARE, ir.DataType.FLOAT)
         added = branch.accumulated(wide)
-        whole = {n: slot.result for n, slot in zip(gradients, added.values(), strict=True)}
+        sums = dict(zip(wide, map(_result, added.values()), strict=True))
+        whole = {name: total * share.cast(total.dtype) for name, total in sums.items()}
         emptied = {
-            given: Next(branch.zeros(slot.result), slot.parameter, slot.initial)
+            given: replace(slot, result=branch.zeros(_result(slot)))
             for given, slot in added.items()
         }
         updated = {**branch.updated(whole), **emptied, **always}
         condition = op("And", finite, apply)
-        return Emitted(norm, branch.only_if(condition, updated, {**added, **always}))
+        slots = branch.only_if(condition, updated, {**added, **always})
+        return Emitted(norm, {**slots, **masks.read})
 
 
 @dataclass
@@ -132,6 +126,7 @@ class _Branch:
     outer: Builder
     parameters: Mapping[str, Tensor]
     constraints: Mapping[str, Constraint]
+    masks: MaskSlots
     rate: Tensor
     count: Tensor
     graph: ir.Graph = field(init=False)
@@ -142,24 +137,26 @@ class _Branch:
         self.op = self.outer.inner(self.graph)
 
     def accumulated(self, gradients: Mapping[str, Tensor]) -> dict[str, Next]:
-        """Emit, outside, the averages over batches so far, this one included."""
+        """Emit, outside, the sums over batches so far, this one included."""
         found = {}
         for name, gradient in gradients.items():
-            before = _input(self.outer, f"{ACCUMULATED} of {name}", self.parameters[name])
-            whole = before + gradient * (1 / self.update.accumulate)
-            found[before.name] = Next(whole, name, Start.zeros)
+            before = slot_input(self.outer, f"{ACCUMULATED} of {name}", self.parameters[name])
+            found[before.name] = Next(before + gradient, name, Start.zeros, "accumulated")
         return found
 
     def updated(self, gradients: Mapping[str, Tensor]) -> dict[str, Next]:
         """Emit what every slot becomes, by the name of the input that gives it."""
-        clipped = self._clipped({n: self._inside(g) for n, g in gradients.items()})
+        pushes = self.masks.pushes(gradients)
+        reaching = self.masks.reaching(gradients)
+        clipped = self._clipped({n: self._inside(g) for n, g in reaching.items()})
         found: dict[str, Next] = {}
         rest: dict[str, Next] = {}
+        unmasked: dict[str, Tensor] = {}
         for name, gradient in clipped.items():
             state = {s: self._slot(s, name) for s in self.update.optimizer.slots}
             new, remembered = self.update.optimizer.build(
                 self.op,
-                self._inside(self.parameters[name]),
+                self._inside(self.masks.trained(name)),
                 gradient,
                 self._inside(self.rate),
                 state,
@@ -167,11 +164,14 @@ class _Branch:
             )
             if name in self.constraints:
                 new = self.constraints[name].apply(new)
-            found[name] = Next(new, name, Start.array)
+            unmasked[name] = new
+            new = self.masks.apply(self.op, name, new)
+            found[name] = Next(new, name, self.masks.start(name), "parameter")
             for slot, tensor in remembered.items():
-                rest[state[slot].name] = Next(tensor, name, Start.zeros)
+                rest[state[slot].name] = Next(tensor, name, Start.zeros, "optimizer")
             rest.update(self._average(name, new))
-        return {**found, **rest}
+        beside = self.masks.beside(self.op, unmasked, gradients, pushes, self._inside(self.rate))
+        return {**found, **rest, **beside}
 
     def zeros(self, like: Tensor) -> Tensor:
         """Emit zeros that are made when they are needed: ONNX Runtime stores constants."""
@@ -193,19 +193,15 @@ class _Branch:
         inputs = {value.name: value for value in self.outer.graph.inputs}
         for given, slot in updated.items():
             changed = (otherwise or {}).get(given)
-            old = inputs[given] if changed is None else changed.result.value
-            _output(self.op, self.graph, slot.result.value, inputs[given])
+            old = inputs[given] if changed is None else _result(changed).value
+            _output(self.op, self.graph, _result(slot).value, inputs[given])
             _output(self.outer.inner(kept), kept, old, inputs[given])
         outputs = [ir.Value(name=self.outer.name(f"{given} after")) for given in updated]
         bodies = [ir.AttrGraph("then_branch", self.graph), ir.AttrGraph("else_branch", kept)]
         node = ir.Node("", "If", [condition.value], bodies, outputs=outputs, name="update")
         self.outer.graph.append(node)
         return {
-            given: Next(
-                self._like(value, inputs[given]),
-                slot.parameter,
-                slot.initial,
-            )
+            given: replace(slot, result=self._like(value, inputs[given]))
             for (given, slot), value in zip(updated.items(), outputs, strict=True)
         }
 
@@ -224,12 +220,13 @@ class _Branch:
         share = self.update.average
         if share is None:
             return {}
-        before = self._inside(_input(self.outer, averaged_name(name), self.parameters[name]))
-        return {before.name: Next(before * share + new * (1 - share), name, Start.array)}
+        given = slot_input(self.outer, averaged_name(name), self.parameters[name])
+        before = self._inside(given)
+        after = self.masks.apply(self.op, name, before * share + new * (1 - share))
+        return {before.name: Next(after, name, self.masks.start(name), "average")}
 
     def _slot(self, slot: str, name: str) -> Tensor:
-        like = self.parameters[name]
-        return self._inside(_input(self.outer, f"{slot} of {name}", like))
+        return self._inside(slot_input(self.outer, f"{slot} of {name}", self.parameters[name]))
 
     def _inside(self, tensor: Tensor) -> Tensor:
         return self.op.tensor(tensor.value)
@@ -268,9 +265,6 @@ def _scalar(op: Builder, name: str, dtype: ir.DataType) -> Tensor:
     return op.tensor(value)
 
 
-def _input(op: Builder, name: str, like: Tensor) -> Tensor:
-    """Add an input of the type of a parameter, or of its gradient."""
-    value = ir.Value(name=op.name(name), shape=ir.Shape(like.shape or ()))
-    value.type = ir.TensorType(like.dtype or ir.DataType.FLOAT)
-    op.graph.inputs.append(value)
-    return op.tensor(value)
+def _result(slot: Next) -> Tensor:
+    assert slot.result is not None  # only masks have none
+    return slot.result

@@ -33,27 +33,46 @@ class Limits:
         unit = self.round_to // math.gcd(group.multiple, self.round_to)
         return unit if group.size > unit else 1
 
-    def least(self, group: Group) -> int:
-        """Return how many channels of a group stay at least."""
+    def least(self, group: Group, scores: Scores) -> int:
+        """Return how many channels of a group stay at least; those of infinite score all do."""
         unit = self.unit(group)
-        fewest = max(1, group.size - math.floor(self.at_most * group.size + 1e-9))
+        fewest = max(1, self._held(group), group.size - np.count_nonzero(scores < np.inf))
         return min(group.size, math.ceil(fewest / unit) * unit)
 
-    def rounded(self, group: Group, left: float) -> int:
-        """Return the nearest number of channels that may be left; halves go up."""
+    def rounded(self, group: Group, left: float, least: int = 1) -> int:
+        """Return the nearest number of channels that may be left; halves go up.
+
+        All channels may be left too, be they a multiple or not.
+        """
         unit = self.unit(group)
-        near = math.floor(left / unit + 0.5) * unit
-        return min(max(near, self.least(group)), group.size)
+        low = math.floor(left / unit) * unit
+        high = min(low + unit, group.size)
+        near = high if high - left <= left - low else low
+        return min(max(near, least), group.size)
+
+    def bound(self, group: Group, scores: Scores) -> str:
+        """Say what it is that keeps as many channels of a group as `least` says."""
+        if not np.any(scores < np.inf):
+            return "the criterion ranks none of them"
+        if self._held(group) > 1:
+            return f"at-most={self.at_most:g}"
+        return f"round-to={self.round_to}" if self.unit(group) > 1 else "one must stay"
+
+    def _held(self, group: Group) -> int:
+        return group.size - math.floor(self.at_most * group.size + 1e-9)
 
 
-def each(groups: Sequence[Group], shares: Sequence[float], limits: Limits) -> Ids:
-    """Return how many channels stay if the same or a given share of every group goes."""
-    pairs = zip(groups, shares, strict=True)
-    return np.array([limits.rounded(g, g.size - round(s * g.size)) for g, s in pairs], np.int64)
+def each(groups: Sequence[Group], shares: Sequence[float], limits: Limits, least: Ids) -> Ids:
+    """Return how many channels stay if a given share of every group goes, but for `least`."""
+    found = [
+        limits.rounded(group, group.size - round(share * group.size), fewest)
+        for group, share, fewest in zip(groups, shares, least, strict=True)
+    ]
+    return np.array(found, np.int64)
 
 
 def together(
-    groups: Sequence[Group], scores: Sequence[Scores], share: float, limits: Limits
+    groups: Sequence[Group], scores: Sequence[Scores], share: float, limits: Limits, least: Ids
 ) -> Ids:
     """Return how many channels stay if the lowest share of all channels goes.
 
@@ -63,7 +82,7 @@ def together(
     flat, group_of, weight = [], [], []
     for index, (group, own) in enumerate(zip(groups, scores, strict=True)):
         ranked = np.sort(own)
-        ranked[group.size - limits.least(group) :] = np.inf
+        ranked[group.size - least[index] :] = np.inf
         flat.append(ranked)
         group_of.append(np.full(group.size, index))
         weight.append(np.full(group.size, group.multiple))
@@ -72,9 +91,11 @@ def together(
     taken = np.cumsum(counts[order]) <= share * counts.sum() + 1e-9
     taken &= values[order] < np.inf
     gone = np.bincount(owner[order[taken]], minlength=len(groups))
-    return np.array(
-        [limits.rounded(g, g.size - n) for g, n in zip(groups, gone, strict=True)], np.int64
-    )
+    found = [
+        limits.rounded(group, group.size - n, fewest)
+        for group, n, fewest in zip(groups, gone, least, strict=True)
+    ]
+    return np.array(found, np.int64)
 
 
 def lowest(scores: Scores, count: int) -> Ids:

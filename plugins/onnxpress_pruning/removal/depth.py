@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,6 +15,8 @@ from onnxpress_pruning.criteria.criterion import Subject
 from onnxpress_pruning.criteria.slices import ranked_weights
 from onnxpress_pruning.masking import frozen
 from onnxpress_pruning.recalibration import recalibrate
+from onnxpress_pruning.schedules.schedule import budget_of
+from onnxpress_pruning.targets import decline_overridable
 
 if TYPE_CHECKING:
     from onnxpress.channels.blocks import Block
@@ -33,22 +36,32 @@ def prune_depth(step: Pruning, model: Model, job: Job) -> Model:
     """
     if step.freeze:
         model = frozen(model)
+    decline_overridable(model.ir.graph, job)
     blocks = _chosen(find_blocks(model), model, step, job)
     if not blocks:
         job.decline("model", "no chosen layer is a residual block, or gives the shape it reads")
         return model
     scores = _scores(step, blocks, model, job)
     order = [blocks[i] for i in np.argsort(scores, kind="stable")]
-    gone = _within_budget(step, order, model, job)
+    gone = _within_budget(step, order, model)
     if gone is None:
         gone = order[: min(round(step.share * len(order)), _most(step, len(order)))]
     if not gone:
-        job.decline("model", f"a share of {step.share:g} of {len(order)} blocks rounds to none")
+        job.decline("model", _why_none(step, len(order)))
         return model
     for block in (block for block in blocks if block in gone):
         job.change(block.name, left_out=", ".join(block.layers))
+    job.summary = f"{len(gone)} of {len(blocks)} blocks left out"
     shorter = without_blocks(model, [block.name for block in gone])
     return recalibrate(model, shorter, job, step.recalibrate)
+
+
+def _why_none(step: Pruning, count: int) -> str:
+    if _most(step, count) == 0:
+        return f"at-most={step.at_most:g} of {count} blocks lets none go"
+    if name := budget_of(step):
+        return f"{name}={getattr(step, name):g} is met by all {count} blocks"
+    return f"a share of {step.share:g} of {count} blocks rounds to none"
 
 
 def _chosen(blocks: Sequence[Block], model: Model, step: Pruning, job: Job) -> list[Block]:
@@ -80,41 +93,27 @@ def _scores(step: Pruning, blocks: Sequence[Block], model: Model, job: Job) -> l
 
 
 def _most(step: Pruning, count: int) -> int:
-    return count if step.at_most is None else round(step.at_most * count)
+    return count if step.at_most is None else math.floor(step.at_most * count + 1e-9)
 
 
-def _within_budget(
-    step: Pruning, order: Sequence[Block], model: Model, job: Job
-) -> list[Block] | None:
+def _within_budget(step: Pruning, order: Sequence[Block], model: Model) -> list[Block] | None:
     """Return the fewest blocks, lowest score first, without which a budget is kept."""
-    found = _budget(step, model)
-    if found is None:
+    if (name := budget_of(step)) is None:
         return None
-    name, budget, measure = found
+    asked: float = getattr(step, name)
+    budget = asked * _cost(model, name) if asked < 1 else asked
     for count in range(_most(step, len(order)) + 1):
         shorter = without_blocks(model, [block.name for block in order[:count]])
-        best = measure(shorter)
+        best = _cost(shorter, name)
         if best <= budget:
             return list(order[:count])
-    del job
+    share = f"{asked:g} ({budget:,.0f})" if asked < 1 else f"{asked:,}"
     raise OptionError(
-        f"{name}={budget:,.0f} can't be met by leaving out blocks: {best:,} are left without all "
-        f"{count} that may go; use structure=channel as well, or ask for less"
+        f"{name}={share} can't be met by leaving out blocks: {best:,} are left without all "
+        f"{count} that may go; use structure=channel as well, or allow more"
     )
-
-
-def _budget(step: Pruning, model: Model) -> tuple[str, float, Callable[[Model], int]] | None:
-    for name, wanted in (("macs", step.macs), ("parameters", step.parameters)):
-        if wanted is not None:
-            full = _cost(model, name)
-            return name, wanted * full if wanted < 1 else wanted, lambda m, n=name: _cost(m, n)
-    if step.bytes is not None:
-        full = model.cost().bytes_stored
-        wanted = step.bytes
-        return "bytes", wanted * full if wanted < 1 else wanted, lambda m: m.cost().bytes_stored
-    return None
 
 
 def _cost(model: Model, name: str) -> int:
     cost = model.cost()
-    return cost.macs if name == "macs" else cost.parameters
+    return {"macs": cost.macs, "parameters": cost.parameters, "bytes": cost.bytes_stored}[name]

@@ -113,15 +113,17 @@ class GroupLasso(_Penalty):
     )
 
     def term(self, w: Tensor, layer: Layer, weight: Weight) -> Tensor:
-        shape, axis = weight.shape, weight.output_axis
+        shape, axis = w.fixed, weight.output_axis  # not the weight's: it is no constant any more
+        assert shape is not None  # stored tensors have one
+        size = math.prod(shape)
         if axis is None:
-            return self._lengths(w.reshape(1, weight.size), 0, weight.size)
+            return self._lengths(w.reshape(1, size), 0, size)
         if layer.op_type == "ConvTranspose" and layer.groups > 1:
             # Stored as (input channels, output channels of one group, …).
             shape = (layer.groups, shape[0] // layer.groups, *shape[1:])
             w = w.reshape(*shape)
-            return self._lengths(w, (0, 2), math.prod(shape) // (shape[0] * shape[2]))
-        return self._lengths(w, axis, weight.size // shape[axis])
+            return self._lengths(w, (0, 2), size // (shape[0] * shape[2]))
+        return self._lengths(w, axis, size // shape[axis])
 
     def _lengths(self, w: Tensor, kept: int | tuple[int, ...], size: int) -> Tensor:
         """``Σ_channels sqrt(size) · ‖w‖₂``; the root of 0, which has no slope, is left out."""

@@ -100,3 +100,24 @@ def test_names_and_numbers_are_checked() -> None:
         gradient(deep(), "h4", "w1", checkpoint=1)
     with pytest.raises(UsageError, match="checkpoint=-2: give at least 2"):
         gradient(deep(), "h4", "w1", checkpoint=-2)
+
+
+def test_running_statistics_are_not_shared_with_a_copy() -> None:
+    """ONNX Runtime writes new ones where the old ones lie: a copy of the node needs others."""
+    model = graph(
+        """g (float[N,4,3] x, float[4] m, float[4] v)
+            => (float[N,4,3] y, float[4] m1, float[4] v1) {
+            c = Conv(x, w)
+            n, m1, v1 = BatchNormalization<training_mode=1>(c, s, s, m, v)
+            r = Tanh(n)
+            q = Neg(r)
+            y = Conv(q, w)
+        }""",
+        w=normal(4, 4, 1),
+        s=normal(4, seed=1),
+    )
+    nodes = gradient(model, "y", ["w", "s"], checkpoint=["q"]).ir.graph
+    forward, copy = (node for node in nodes if node.op_type == "BatchNormalization")
+    assert [v.name for v in forward.inputs[3:] if v is not None] == ["m", "v"]
+    makers = [value.producer() for value in copy.inputs[3:] if value is not None]
+    assert [None if maker is None else maker.op_type for maker in makers] == ["Sum", "Sum"]

@@ -16,6 +16,7 @@ from onnxpress.graph.model import Model
 from onnxpress.training.constraints import Constraint
 from onnxpress.training.fit import Fitted, fit
 from onnxpress.training.goals import open_objectives
+from onnxpress.training.masking import Masking
 from onnxpress.training.options import Training
 
 PLUGINS = Plugins.discover()
@@ -30,6 +31,7 @@ def fitted(
     *,
     seed: int = 0,
     constraints: Mapping[str, Constraint] | None = None,
+    masking: Masking | None = None,
     notify: Callable[[Event], None] = lambda _event: None,
     **options: Any,
 ) -> Fitted:
@@ -37,7 +39,16 @@ def fitted(
     data = open_data(source, model)
     training = Training.model_validate({"threads": 1, **options})
     objectives = open_objectives(training.objective, model, data, PLUGINS)
-    return fit(model, data, training, objectives, seed=seed, constraints=constraints, notify=notify)
+    return fit(
+        model,
+        data,
+        training,
+        objectives,
+        seed=seed,
+        constraints=constraints,
+        masking=masking,
+        notify=notify,
+    )
 
 
 def weights(model: Model) -> dict[str, Array]:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from onnxpress.data.batch import Array
-from onnxpress_pruning.criteria import Scores, magnitude
+from onnxpress_pruning.criteria.criterion import Scores
 from onnxpress_pruning.ranking import Cut, find_cut, rank
 
 FLOAT32, FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
@@ -65,27 +65,49 @@ def test_what_scores_infinity_never_goes() -> None:
     assert chosen([scores], 4) == [1, 2]
 
 
+def ranked(weight: Array, keep: int = 1) -> Scores:
+    """Rank by magnitude."""
+    return rank(np.abs(weight), weight.ravel() == 0, FLOAT32, keep).scores
+
+
 def test_the_last_of_the_best_weights_is_kept() -> None:
-    scores = rank(np.array([3, 2, 0, -3, 1], np.float16), magnitude, FLOAT32)
+    scores = ranked(np.array([3, 2, 0, -3, 1], np.float16))
     assert scores.tolist() == [3, 2, -np.inf, np.inf, 1]
 
 
 def test_what_is_no_number_is_kept() -> None:
     weight = np.array([[1, -3, np.nan, 0], [3, 2, -0.0, 1]], np.float32)
-    scores = rank(weight, magnitude, FLOAT32)
-    assert scores.tolist() == [1, 3, np.inf, -np.inf, 3, 2, -np.inf, 1]
+    assert ranked(weight).tolist() == [1, 3, np.inf, -np.inf, 3, 2, -np.inf, 1]
     assert weight[0, 2] != weight[0, 2], "the weight itself stays as it was"
 
 
 def test_nothing_is_protected_where_all_is_zero() -> None:
-    assert rank(np.zeros(3, np.float32), magnitude, FLOAT32).tolist() == [-np.inf] * 3
+    assert ranked(np.zeros(3, np.float32)).tolist() == [-np.inf] * 3
+    assert ranked(np.zeros(3, np.float32), keep=2).tolist() == [-np.inf] * 3
+    assert ranked(np.zeros(0, np.float32)).tolist() == []
+
+
+def test_the_best_few_are_kept_and_zeros_are_none_of_them() -> None:
+    weight = np.array([5, 0, 1, 4, 4, 0, 2], np.float32)
+    assert ranked(weight, keep=3).tolist() == [np.inf, -np.inf, 1, np.inf, np.inf, -np.inf, 2]
+    assert ranked(weight, keep=2).tolist() == [np.inf, -np.inf, 1, 4, np.inf, -np.inf, 2]
+    inf = [np.inf, -np.inf, np.inf, np.inf, np.inf, -np.inf, np.inf]
+    assert ranked(weight, keep=7).tolist() == inf
+
+
+def test_the_lowest_score_held_back_is_told() -> None:
+    scores, zero = np.array([5, 1, 4, 0], np.float32), np.array([False, False, False, True])
+    assert [rank(scores, zero, FLOAT32, keep).held for keep in (1, 2, 3)] == [5, 4, 1]
+    assert rank(scores, np.ones(4, bool), FLOAT32).held == np.inf
+
+
+def test_only_zeros_come_before_all_others() -> None:
+    scores = rank(np.array([-np.inf, 0, -5]), np.array([False, True, False]), FLOAT32).scores
+    assert scores[1] == -np.inf
+    assert scores[0] > -np.inf
 
 
 def test_a_criterion_may_return_an_array_of_its_own() -> None:
     kept = np.array([3, 1, 2], np.float32)
-
-    def criterion(_weight: Array) -> Scores:
-        return kept
-
-    rank(np.ones(3, np.float32), criterion, FLOAT32)
+    rank(kept, np.zeros(3, bool), FLOAT32)
     assert kept.tolist() == [3, 1, 2]

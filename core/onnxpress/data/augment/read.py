@@ -17,7 +17,6 @@ from onnxpress.data.augment.jitter import Jitter
 from onnxpress.data.augment.mixup import Mixup
 from onnxpress.data.augment.noise import Noise
 from onnxpress.data.callables import import_callable
-from onnxpress.errors import OptionError, UnknownNameError, UsageError
 
 Written: TypeAlias = str | Mapping[str, Any] | Augmentation | Callable[..., Any]
 """A SPEC ``crop:padding=4``, a table ``{"use": "crop", "padding": 4}``, the object itself,
@@ -26,6 +25,9 @@ Written: TypeAlias = str | Mapping[str, Any] | Augmentation | Callable[..., Any]
 KINDS: Final[Mapping[str, type[Augmentation]]] = {
     kind.name: kind for kind in (Crop, Cutmix, Cutout, Flip, Jitter, Mixup, Noise)
 }
+
+_EXAMPLE: Final = "crop:padding=4"
+_OTHERS: Final = ("package.module:callable", "in Python an Augmentation or any callable")
 
 
 def read_augmentations(written: Written | Iterable[Written] | None) -> tuple[Augmentation, ...]:
@@ -38,11 +40,12 @@ def read_augmentations(written: Written | Iterable[Written] | None) -> tuple[Aug
     """
     if written is None:
         return ()
-    if isinstance(written, str | Mapping | Augmentation) or callable(written):
-        return (_read(written),)
-    if not isinstance(written, Iterable):
-        raise UsageError(_unusable(written))
-    return tuple(map(_read, written))
+    several = isinstance(written, Iterable) and not isinstance(
+        written, str | Mapping | Augmentation
+    )
+    if several and not callable(written):
+        return tuple(map(_read, written))
+    return (_read(written),)
 
 
 def _tables(augmentations: tuple[Augmentation, ...]) -> list[dict[str, Any]]:
@@ -56,46 +59,33 @@ Augmentations: TypeAlias = Annotated[
 
 
 def _read(written: object) -> Augmentation:
-    if isinstance(written, Augmentation):
-        return written
-    if isinstance(written, str):
-        return _from_spec(written)
-    if isinstance(written, Mapping) and isinstance(written.get("use"), str):
-        return _from_table(dict(written))
+    from onnxpress.recipe.chosen import choose
+
     if callable(written):
-        module = getattr(written, "__module__", "")
-        name = getattr(written, "__qualname__", type(written).__qualname__)
-        return Custom(function=written, spec=f"{module}:{name}" if module else name)
-    raise UsageError(_unusable(written))
-
-
-def _from_spec(spec: str) -> Augmentation:
-    from onnxpress.recipe.spec import parse_spec
-
-    name, colon, rest = spec.strip().partition(":")
-    if colon and "=" not in rest:
-        if name in KINDS:
-            raise OptionError(f"{name}: write {rest!r} as key=value")
-        return Custom(function=import_callable(spec.strip()), spec=spec.strip())
-    return _make(*parse_spec(spec, "augmentation"))
-
-
-def _from_table(options: dict[str, Any]) -> Augmentation:
-    use = str(options.pop("use"))
-    return _make(use, options) if options or use in KINDS else _from_spec(use)
-
-
-def _make(name: str, options: Mapping[str, Any]) -> Augmentation:
-    from onnxpress.recipe.options import fill_in
-
-    if name not in KINDS:
-        own = "your own: package.module:callable, or in Python any callable"
-        raise UnknownNameError("augmentation", name, KINDS, [own])
-    return fill_in(KINDS[name], name, options, lambda *_keys: "")
-
-
-def _unusable(written: object) -> str:
-    return (
-        f"{written!r} is no augmentation; give a text (crop:padding=4), a table with 'use', "
-        "package.module:callable, an Augmentation or a callable"
+        return _from_callable(written)
+    if (path := _path(written)) is not None:
+        return Custom(function=import_callable(path), spec=path)
+    return choose(
+        Augmentation,  # type: ignore[type-abstract]
+        KINDS,
+        "augmentation",
+        written,
+        example=_EXAMPLE,
+        others=_OTHERS,
     )
+
+
+def _from_callable(function: Callable[..., Any]) -> Custom:
+    module = getattr(function, "__module__", "")
+    name = getattr(function, "__qualname__", type(function).__qualname__)
+    return Custom(function=function, spec=f"{module}:{name}" if module else name)
+
+
+def _path(written: object) -> str | None:
+    """Return ``package.module:callable`` if that is what is written, alone or under ``use``."""
+    if isinstance(written, Mapping) and len(written) == 1:
+        written = written.get("use")
+    if not isinstance(written, str):
+        return None
+    name, colon, rest = written.strip().partition(":")
+    return written.strip() if colon and "=" not in rest and name not in KINDS else None

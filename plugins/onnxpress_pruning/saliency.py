@@ -1,0 +1,52 @@
+"""The step ``saliency-pruning``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Any, ClassVar, final
+
+from pydantic import BeforeValidator, Field, field_serializer
+
+from onnxpress.contract import Objective
+from onnxpress.recipe.steps import to_table
+from onnxpress_pruning.criteria.known import SaliencyCriterion, make_saliency
+from onnxpress_pruning.pruning import Pruning
+
+
+def _as_tuple(value: object) -> tuple[object, ...]:
+    """Take a single objective for one of one."""
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return tuple(value)
+    return (value,)
+
+
+@final
+class SaliencyPruning(Pruning):
+    """Set the weights to zero that matter least to what the model does on data.
+
+    Where `magnitude-pruning` looks at the size of a weight, this looks at what it does: at
+    how the loss on labelled data depends on it, or at what flows through it.  The data are
+    those of ``--data``.  Counts, structures and what is pruned are as for `magnitude-pruning`.
+    """
+
+    name: ClassVar[str] = "saliency-pruning"
+
+    criterion: SaliencyCriterion = Field(
+        default_factory=lambda: make_saliency("taylor"),
+        description="what a weight is worth: snip, taylor, fisher, obd, grasp by labelled data; "
+        "wanda, obs by data; synflow by none; of whole channels also taylor-activation, "
+        "activation-mean, apoz; controls: random, shuffled",
+    )
+    objective: Annotated[tuple[Any, ...], BeforeValidator(_as_tuple)] = Field(
+        default=(),
+        description="what gradients are of, summed: cross-entropy, mean-squared-error …; by "
+        "default that of the train block, else what fits the labels",
+    )
+
+    @property
+    def objective_written(self) -> tuple[Any, ...]:
+        return self.objective or super().objective_written
+
+    @field_serializer("objective", when_used="json")
+    def _objectives_as_tables(self, objectives: Sequence[Any]) -> list[Any]:
+        return [to_table(o) if isinstance(o, Objective) else o for o in objectives]

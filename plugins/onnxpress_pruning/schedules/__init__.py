@@ -1,0 +1,1 @@
+"""Schedules: when how much is pruned, and what is trained in between."""

@@ -1,0 +1,1 @@
+"""What goes together: single weights, N of every M, blocks."""

@@ -26,7 +26,6 @@ _ONLY_FOR: Final[Mapping[str, tuple[str, ...]]] = {
     "block": ("block",),
     "pooling": ("block",),
     "round_to": ("channel", "head"),
-    "recalibrate": ("channel", "head", "depth"),
     "macs": ("channel", "head", "depth"),
     **dict.fromkeys(
         ("of", "threshold", "sensitivity", "include_bias", "include_norm", "masks"),

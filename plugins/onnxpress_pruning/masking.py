@@ -11,6 +11,7 @@ from onnxpress_pruning.arrays import read_arrays
 from onnxpress_pruning.budgets import share_within
 from onnxpress_pruning.criteria.criterion import Subject
 from onnxpress_pruning.masks import apply_masks
+from onnxpress_pruning.recalibration import recalibrate
 from onnxpress_pruning.structures.block import Block
 from onnxpress_pruning.structures.n_m import NM
 from onnxpress_pruning.structures.parts import Distribution
@@ -35,7 +36,8 @@ def prune_by_masks(step: Pruning, model: Model, job: Job) -> Model:
     if step.freeze:
         model = frozen(model)
     if step.masks is None and step.criterion.rebuilds:
-        return _choose_rebuilding(step, model, job)
+        rebuilt = _choose_rebuilding(step, model, job)
+        return recalibrate(model, rebuilt, job, step.recalibrate or "none")
     edit = model.edit()
     if step.masks is not None:
         pruned = apply_masks(edit, read_arrays(step.masks, "masks"), job)
@@ -44,7 +46,8 @@ def prune_by_masks(step: Pruning, model: Model, job: Job) -> Model:
     if not pruned:
         return model
     record_pruned(edit.ir, pruned)
-    return _reconstructed(edit.done(), model, pruned, job) if step.reconstruct else edit.done()
+    result = _reconstructed(edit.done(), model, pruned, job) if step.reconstruct else edit.done()
+    return recalibrate(model, result, job, step.recalibrate or "none")
 
 
 def _choose_rebuilding(step: Pruning, model: Model, job: Job) -> Model:

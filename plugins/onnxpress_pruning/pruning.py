@@ -58,7 +58,10 @@ class Pruning(Transform):
         description="for structure=channel and head: layers keep a multiple of so many channels, "
         "as kernels like it; 1 keeps any number",
     )
-    recalibrate: Recalibration = Field(default="auto", description=RECALIBRATE_HELP)
+    recalibrate: Recalibration | None = Field(
+        default=None,
+        description=f"{RECALIBRATE_HELP}; by default auto where parts are taken out, else none",
+    )
     layers: Patterns = Field(
         default=(), description="only these layers: names, globs, re:REGEX, op:TYPE"
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 if TYPE_CHECKING:
@@ -55,6 +56,23 @@ def recalibrate(
         norm, bias = how != "bias", how != "batch-norm"
         return compensate(original, pruned, data, job, kept=kept, batch_norm=norm, bias=bias)
     if how == "auto" and kept is None:
-        job.decline("model", "it is not recalibrated: that needs data where no channels are cut")
+        job.decline("model", "it is not recalibrated: without data only cut channels can be")
         return pruned
-    return replace_means(original, pruned, job, kept=kept)
+    if how == "bias":
+        return replace_means(original, pruned, job, kept=kept)
+    return _as_far_as_known(original, pruned, job, kept)
+
+
+def _as_far_as_known(original: Model, pruned: Model, job: Job, kept: Axes | None) -> Model:
+    """Replace means where they are known, and say once of how many layers they are not."""
+    from onnxpress.calibration.replacement import replace_means
+
+    quiet = replace(job, declined=[])
+    replaced = replace_means(original, pruned, quiet, kept=kept)
+    if number := len({declined.subject for declined in quiet.declined}):
+        job.decline(
+            "model",
+            f"biases of {number} layers are not recalibrated: that needs data; recalibrate=bias "
+            "says why for each",
+        )
+    return replaced

@@ -137,6 +137,7 @@ class Cut:
         self.edit.graph.insert_after(copy, made)
         new = made.outputs[0]
         new.name, new.type, new.shape = name, old.type, old.shape
+        old.shape = None  # `_tell_shapes` corrects that of the new one alone
         for user, index in uses:
             user.replace_input_with(index, new)
         if is_output:

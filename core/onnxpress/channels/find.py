@@ -135,14 +135,14 @@ class Channels:
     @cached_property
     def kept(self) -> tuple[Kept, ...]:
         """Return what can't be cut: axes of layers, with reasons."""
-        found: dict[tuple[str, int], Kept] = {}
+        found: dict[tuple[str, str], Kept] = {}
         for a in self._axes:
             role = self._layers.get((a.value, a.axis))
             reason = None if role is None else self._solved.reason(a.ids)
             if role is None or reason is None or role[1] != "output":
                 continue
             pinned = int(np.count_nonzero(~self._solved.free(a.ids)))
-            found.setdefault((role[0], a.axis), Kept(role[0], pinned, (role[0],), reason))
+            found.setdefault((role[0], reason), Kept(role[0], pinned, (role[0],), reason))
         return tuple(found.values())
 
     @cached_property

@@ -30,6 +30,14 @@ _UNSTEADY: Final = frozenset(
     | {"Dropout", "RandomUniformLike"}
 )
 
+_SHAPED_AS_INPUT: Final = {
+    ("", "GroupNormalization"): 0,
+    ("", "SimplifiedLayerNormalization"): 0,
+    ("com.microsoft", "DequantizeLinear"): 1,
+    ("com.microsoft", "QuantizeLinear"): 2,
+}
+"""Operators of ONNX Runtime, or that ONNX infers no shape for, and which input has the type."""
+
 
 def fill_gaps(proto: onnx.ModelProto) -> Mapping[str, Array]:
     """Complete the types in ``value_info``, subgraphs included, in place.
@@ -112,6 +120,7 @@ class Walk:
         if not all(map(scope.complete, node.output)):
             for name, kind in self._inferred(node, scope).items():
                 scope.narrow(name, kind)
+            _shape_as_input(node, scope)
         if all(name in scope.data for name in node.input if name) or node.op_type == "Shape":
             for name, array in self._computed(node, scope):
                 scope.learn(name, array)
@@ -169,6 +178,19 @@ def _join_branches(node: onnx.NodeProto, scope: Scope, bodies: dict[str, Scope])
             scope.narrow(name, kinds[0])
         if len(taken) == 1 and (array := taken[0][1].data.get(taken[0][0][index].name)) is not None:
             scope.learn(name, array)
+
+
+def _shape_as_input(node: onnx.NodeProto, scope: Scope) -> None:
+    """Give the output the shape of the first input."""
+    index = _SHAPED_AS_INPUT.get((node.domain, node.op_type))
+    if index is None or index >= len(node.input) or not node.input[index]:
+        return
+    shape, element = scope.types.get(node.input[0]), scope.types.get(node.input[index])
+    if shape is not None and element is not None and _has_rank(shape):
+        kind = onnx.TypeProto()
+        kind.CopyFrom(shape)
+        kind.tensor_type.elem_type = element.tensor_type.elem_type
+        scope.narrow(node.output[0], kind)
 
 
 def _shape(node: onnx.NodeProto, kind: onnx.TypeProto) -> Iterator[tuple[str, Array]]:

@@ -49,7 +49,7 @@ def prune_channels(step: Pruning, model: Model, job: Job) -> Model:
         return model
     cut = channels.cut(removed)
     kept = kept_positions(channels.groups, removed)
-    return recalibrate(channels.model, cut, job, step.recalibrate, kept=kept)
+    return recalibrate(channels.model, cut, job, step.recalibrate or "auto", kept=kept)
 
 
 def _removed(

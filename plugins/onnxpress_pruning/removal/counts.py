@@ -36,7 +36,8 @@ class Limits:
     def least(self, group: Group, scores: Scores) -> int:
         """Return how many channels of a group stay at least; those of infinite score all do."""
         unit = self.unit(group)
-        fewest = max(1, self._held(group), group.size - np.count_nonzero(scores < np.inf))
+        unranked = group.size - int(np.count_nonzero(scores < np.inf))
+        fewest = max(1, self._held(group), unranked)
         return min(group.size, math.ceil(fewest / unit) * unit)
 
     def rounded(self, group: Group, left: float, least: int = 1) -> int:
@@ -52,8 +53,8 @@ class Limits:
 
     def bound(self, group: Group, scores: Scores) -> str:
         """Say what it is that keeps as many channels of a group as `least` says."""
-        if not np.any(scores < np.inf):
-            return "the criterion ranks none of them"
+        if np.count_nonzero(scores < np.inf) <= group.size - self.least(group, scores):
+            return "the criterion ranks no others"
         if self._held(group) > 1:
             return f"at-most={self.at_most:g}"
         return f"round-to={self.round_to}" if self.unit(group) > 1 else "one must stay"

@@ -53,7 +53,7 @@ def prune_depth(step: Pruning, model: Model, job: Job) -> Model:
         job.change(block.name, left_out=", ".join(block.layers))
     job.summary = f"{len(gone)} of {len(blocks)} blocks left out"
     shorter = without_blocks(model, [block.name for block in gone])
-    return recalibrate(model, shorter, job, step.recalibrate)
+    return recalibrate(model, shorter, job, step.recalibrate or "auto")
 
 
 def _why_none(step: Pruning, count: int) -> str:

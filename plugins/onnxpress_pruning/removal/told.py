@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Final
+
+import numpy as np
 
 from onnxpress_pruning.schedules.schedule import budget_of
 
@@ -29,7 +32,7 @@ def makers(group: Group, norms: Collection[str]) -> list[str]:
     return [name for name in group.producers if name not in norms]
 
 
-def tell(  # noqa: PLR0913  # all that decides, in one place
+def tell(
     step: Pruning,
     channels: Channels,
     groups: Sequence[Group],
@@ -40,18 +43,22 @@ def tell(  # noqa: PLR0913  # all that decides, in one place
 ) -> None:
     """Report how many channels of each group go, what bounds that, and the sum."""
     norms = {layer.name for layer in channels.model.layers if layer.normalizes}
+    bounds: Counter[str] = Counter()
     for group, own, count in zip(groups, scores, counts.tolist(), strict=True):
         least = limits.least(group, own)
         if count == group.size:
-            job.decline(group.name, _why_whole(step, group, own, limits))
+            if np.any(own < np.inf):  # else the criterion said why it can't rank them
+                job.decline(group.name, _why_whole(step, group, own, limits))
             continue
         others = [name for name in makers(group, norms) if name != group.name]
         readers = [n for n in group.layers if n not in norms and n not in group.producers]
         more = {"together_with": ", ".join(others)} if others else {}
         more |= {"read_by": ", ".join(readers)} if readers else {}
-        more |= {"bound": limits.bound(group, own)} if count == least else {}
+        if count == least:
+            more["bound"] = limits.bound(group, own)
+            bounds[more["bound"]] += 1
         job.change(group.name, channels=count, of=group.size, **more)
-    job.summary = _summary(step, groups, counts)
+    job.summary = _summary(step, groups, counts, bounds)
 
 
 def _why_whole(step: Pruning, group: Group, scores: Scores, limits: Limits) -> str:
@@ -65,9 +72,11 @@ def _why_whole(step: Pruning, group: Group, scores: Scores, limits: Limits) -> s
     return f"{whole}: the share that is to go rounds to none of them"
 
 
-def _summary(step: Pruning, groups: Sequence[Group], counts: Ids) -> str:
+def _summary(step: Pruning, groups: Sequence[Group], counts: Ids, bounds: Counter[str]) -> str:
     what = "heads" if step.structure == "head" else "channels"
     full = sum(group.size for group in groups)
     cut = sum(int(count) < group.size for group, count in zip(groups, counts, strict=True))
     gone = full - int(counts.sum())
-    return f"{gone:,} of {full:,} {what} cut out, in {cut} of {len(groups)} groups"
+    words = [f"{gone:,} of {full:,} {what} cut out, in {cut} of {len(groups)} groups"]
+    words += [f"{n} of them can lose no more: {bound}" for bound, n in sorted(bounds.items())]
+    return "; ".join(words)

@@ -37,7 +37,10 @@ class OneShot(PruningSchedule):
             return pruned
         from onnxpress.training.training import train
 
-        return train(pruned, job, step.train, step.name).model
+        done = job.summary
+        trained = train(pruned, job, step.train, step.name).model
+        job.summary = ", ".join(filter(None, (done, job.summary)))
+        return trained
 
 
 @final

@@ -20,7 +20,7 @@ from typing import Any, Final
 
 import numpy as np
 import onnx
-from onnx import TensorProto, helper, numpy_helper
+from onnx import helper, numpy_helper
 
 from onnxpress.data.batch import Array, Feeds
 from onnxpress.graph.model import Model
@@ -50,6 +50,7 @@ class Case:
         unnamed: Indices of outputs that are left out.
         opset: The opset.
         domain: The operator's domain.
+        type: The type of outputs, where ONNX does not infer it.
         heads: Whether heads are wanted rather than channels.
         tolerance: The largest difference, as a share of the largest element.
     """
@@ -67,6 +68,7 @@ class Case:
     unnamed: Sequence[int] = ()
     opset: int = 21
     domain: str = ""
+    type: Any = np.float32
     heads: bool = False
     tolerance: float = 1e-5
 
@@ -143,7 +145,8 @@ class Case:
         opsets = [helper.make_opsetid("", self.opset)]
         if self.domain:
             opsets.append(helper.make_opsetid(self.domain, 1))
-        return _typed(helper.make_model(graph, opset_imports=opsets, ir_version=10))
+        kind = helper.np_dtype_to_tensor_dtype(np.dtype(self.type))
+        return _typed(helper.make_model(graph, opset_imports=opsets, ir_version=10), kind)
 
     def _weight(self, index: int, *, dynamic: bool) -> Array:
         """Return the stored tensor: one element along axes whose sizes are left open."""
@@ -205,11 +208,11 @@ def _factor(rng: np.random.Generator, array: Array, shape: tuple[int, ...]) -> A
     return np.ones(shape, array.dtype)
 
 
-def _typed(proto: onnx.ModelProto) -> onnx.ModelProto:
-    """Give outputs the types and shapes that ONNX infers, where it does."""
+def _typed(proto: onnx.ModelProto, kind: int) -> onnx.ModelProto:
+    """Give outputs the types and shapes that ONNX infers, or a type where it infers none."""
     inferred = onnx.shape_inference.infer_shapes(proto, data_prop=True)
     for value, known in zip(proto.graph.output, inferred.graph.output, strict=True):
         value.CopyFrom(known)
         if not value.type.tensor_type.elem_type:
-            value.type.tensor_type.elem_type = TensorProto.FLOAT
+            value.type.tensor_type.elem_type = kind
     return proto

@@ -53,7 +53,7 @@ def _conv_transpose(at: Site) -> None:
 
 
 def _windows(at: Site, weight: Port) -> None:
-    """Keep windows whole, and forget the attribute that repeats their sizes."""
+    """Keep windows whole."""
     for axis in range(2, weight.rank):
         at.keep(weight, axis, f"{at.label} has a window of that size")
 
@@ -92,8 +92,11 @@ def _grouped(
         at.digit(weight, axis, np.arange(own[0].size), own[0])
         return np.concatenate(own)
 
-    depthwise = inner == groups
-    at.choose([whole_groups] if depthwise else [within_groups, whole_groups])
+    one_each = [side.sizes[1] == groups for side in sides]
+    if any(one_each):
+        at.choose([whole_groups] if all(one_each) else [whole_groups, within_groups])
+    else:
+        at.choose([within_groups, whole_groups])
 
     def fix(cut: Cut) -> None:
         if cut.changes(weight, axis) or not cut.changes(sides[0], 1):

@@ -7,6 +7,7 @@ for the mean over all; but if everything that goes is zero, they still see the z
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,7 +17,7 @@ from onnxpress.channels.table import CHANNEL_FLOW
 
 if TYPE_CHECKING:
     from onnxpress.channels.cut import Cut
-    from onnxpress.channels.labels import Ids
+    from onnxpress.channels.labels import Flags, Ids
     from onnxpress.channels.site import Port, Site
 
 
@@ -45,21 +46,20 @@ def _instance_norm(at: Site) -> None:
 
 
 @CHANNEL_FLOW("LayerNormalization", "RMSNormalization", "SimplifiedLayerNormalization")
-@CHANNEL_FLOW("SimplifiedLayerNormalization", domain="com.microsoft")
 def _layer_norm(at: Site) -> None:
     x, y = at.input(0), at.output()
     if x is None or y is None:
         return
     first = axis_of(at.integer("axis", -1), x)
     at.elementwise([x], y)
-    vectors = [at.input(1), at.input(2)]
-    for port in vectors:
-        if port is not None:
-            at.broadcast(port, y)
+    vectors = {i: port for i in (1, 2) if (port := at.input(i)) is not None}
+    for port in vectors.values():
+        at.broadcast(port, y)
     for statistic in (at.output(1), at.output(2)):
         if statistic is not None:
             at.elementwise([statistic], y)
-    at.on_cut(lambda cut: _see_zeros(at, cut, x, range(first, x.rank), [1, 2]))
+    begins = {i: x.rank - port.rank for i, port in vectors.items()}
+    at.on_cut(lambda cut: _see_zeros(at, cut, x, range(first, x.rank), begins))
 
 
 @CHANNEL_FLOW("GroupNormalization", since=21)
@@ -92,7 +92,7 @@ def _group_norm(at: Site) -> None:
         kept = cut.kept(x, 1).reshape(groups, -1)
         whole = kept.any(axis=1)
         if whole.all():
-            _see_zeros(at, cut, x, [1], [1, 2])
+            _see_zeros(at, cut, x, [1], {1: 1, 2: 1})
         else:
             cut.set_integer(at.node, "num_groups", int(whole.sum()))
 
@@ -104,27 +104,46 @@ def _lp_norm(at: Site) -> None:
     at.elementwise([at.input(0)], at.output())
 
 
-def _see_zeros(at: Site, cut: Cut, x: Port, axes: range | list[int], vectors: list[int]) -> None:
+def _see_zeros(
+    at: Site, cut: Cut, x: Port, axes: Sequence[int], vectors: Mapping[int, int]
+) -> None:
     """Let a normalisation see zeros where channels were that were zero all along.
 
     Before it, channels come back as zeros; behind it, they go again.
+
+    Args:
+        at: The normalisation.
+        cut: The cut.
+        x: What is normalised.
+        axes: The axes over which means are taken.
+        vectors: For inputs that hold scales and biases, the axis of `x` that their first one is.
     """
-    cut_axes = [i for i in axes if cut.changes(x, i)]
-    if len(cut_axes) != 1 or not cut.dead(x, cut_axes[0]):
+    dead = {i: cut.kept(x, i) for i in axes if cut.changes(x, i) and cut.dead(x, i)}
+    for axis, kept in dead.items():
+        node = cut.node(at.node)
+        pads = np.zeros(2 * x.rank, np.int64)
+        pads[x.rank + axis] = 1  # a zero behind the last
+        padded = cut.insert_before(at.node, "Pad", [node.inputs[0], pads], {})
+        back = np.where(kept, np.cumsum(kept) - 1, np.count_nonzero(kept))
+        whole = cut.insert_before(at.node, "Gather", [padded, back], {"axis": axis})
+        node.replace_input_with(0, whole)
+        cut.insert_after(at.node, "Gather", [np.flatnonzero(kept)], {"axis": axis})
+    for index, first in vectors.items():
+        _restore(at, cut, index, {axis - first: kept for axis, kept in dead.items()})
+
+
+def _restore(at: Site, cut: Cut, index: int, dead: Mapping[int, Flags]) -> None:
+    """Give scales or biases as many elements as before along axes where zeros came back."""
+    port, array = at.input(index), at.array(index)
+    if port is None or not any(i in dead and cut.changes(port, i) for i in range(port.rank)):
         return
-    axis = cut_axes[0]
-    kept = cut.kept(x, axis)
-    # Positions of what is left; what is gone reads the zero that a Pad puts behind the last.
-    back = np.where(kept, np.cumsum(kept) - 1, int(kept.sum())).astype(np.int64)
-    for index in vectors:
-        port = at.input(index)
-        array = at.array(index)
-        if port is not None and array is not None and port.sizes[-1] == kept.size:
-            cut.set_input(at.node, index, array)
-    given = cut.node(at.node).inputs[0]
-    pads = np.zeros(2 * x.rank, np.int64)
-    pads[x.rank + axis] = 1
-    padded = cut.insert_before(at.node, "Pad", [given, pads], {})
-    whole = cut.insert_before(at.node, "Gather", [padded, back], {"axis": axis})
-    cut.node(at.node).replace_input_with(0, whole)
-    cut.insert_after(at.node, "Gather", [np.flatnonzero(kept).astype(np.int64)], {"axis": axis})
+    if array is not None:
+        for axis in (i for i in range(port.rank) if i not in dead):
+            array = np.compress(cut.kept(port, axis), array, axis)
+        cut.set_input(at.node, index, array)
+        return
+    for axis, kept in ((i, dead[i]) for i in range(port.rank) if i in dead):  # what zeros are multiplied by does not matter
+        node = cut.node(at.node)
+        back = np.where(kept, np.cumsum(kept) - 1, 0)
+        whole = cut.insert_before(at.node, "Gather", [node.inputs[index], back], {"axis": axis})
+        node.replace_input_with(index, whole)

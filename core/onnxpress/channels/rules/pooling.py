@@ -90,9 +90,10 @@ def _axes(at: Site) -> list[int] | None:
 def _count_zeros(at: Site, cut: Cut, axes: list[int]) -> None:
     """Let a mean count channels that were zero all along: it is a smaller sum for as many."""
     x = at.input(0)
-    cut_axes = [i for i in axes if cut.changes(x, i)] if x is not None else []
-    if x is None or len(cut_axes) != 1 or not cut.dead(x, cut_axes[0]):
+    if x is None:
         return
-    kept = cut.kept(x, cut_axes[0])
-    dtype = x.value.dtype.numpy() if x.value.dtype is not None else np.dtype(np.float32)
-    cut.insert_after(at.node, "Mul", [np.array(kept.mean(), dtype)], {})
+    dead = [i for i in axes if cut.changes(x, i) and cut.dead(x, i)]
+    if dead:
+        share = np.prod([cut.kept(x, i).mean() for i in dead])
+        dtype = x.value.dtype.numpy() if x.value.dtype is not None else np.dtype(np.float32)
+        cut.insert_after(at.node, "Mul", [np.array(share, dtype)], {})

@@ -33,7 +33,6 @@ def _recurrent(at: Site) -> None:
     for state in (at.input(5), at.input(6), at.output(0), at.output(1), at.output(2)):
         if state is not None:
             _units(at, state, state.rank - 1, shared)
-    _samples(at, x)
     at.on_cut(lambda cut: cut.set_integer(at.node, "hidden_size", cut.left(recurrence, 2)))
 
 
@@ -41,13 +40,3 @@ def _units(at: Site, port: Port | None, axis: int, shared: Ids) -> None:
     size = None if port is None else port.sizes[axis]
     if port is not None and size is not None:
         at.digit(port, axis, np.arange(size) % shared.size, shared)
-
-
-def _samples(at: Site, x: Port) -> None:
-    """Let steps and samples go through; nothing is ever cut there, but sizes may be fixed."""
-    y = at.output(0)
-    if y is None or y.rank != 4:  # noqa: PLR2004  # steps, directions, samples, units
-        return
-    batch_first = at.integer("layout", 0) == 1
-    at.same(x, 0, y, 0)
-    at.same(x, 1, y, 1 if batch_first else 2)

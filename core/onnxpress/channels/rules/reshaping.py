@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from onnxpress.channels.digits import Digit, blocks, digits
 from onnxpress.channels.table import CHANNEL_FLOW
 
@@ -45,6 +47,9 @@ def _squeeze(at: Site) -> None:
     rest = [axis for axis in range(bigger.rank) if axis not in single]
     for axis, other in zip(rest, range(smaller.rank), strict=True):
         at.same(bigger, axis, smaller, other)
+    if at.node.op_type == "Squeeze" and not at.given(1):  # an axis may become one of size 1
+        axes = np.array(sorted(single), np.int64)
+        at.on_cut(lambda cut: cut.set_input(at.node, 1, axes) if cut.changes(x) else None)
 
 
 def _squeezed(at: Site, smaller: Port, bigger: Port) -> set[int] | None:

@@ -13,7 +13,7 @@ case("Conv", normal(2, 4, 7, 6), normal(5, 4, 3, 2), normal(5), note="2-D", free
 case("Conv", normal(2, 4, 5, 4, 3), normal(5, 4, 2, 2, 2), normal(5), note="3-D", free=FREE,
      sizes=[4, 5])  # fmt: skip
 case("Conv", normal(2, 4, 7, 7), normal(5, 4, 3, 3), note="dilated", dilations=[2, 2],
-     auto_pad="SAME_UPPER", free="x0.1 x1.0 x1.1 y0.1", dynamic=N2)  # fmt: skip
+     pads=[2, 2, 2, 2], free="x0.1 x1.0 x1.1 y0.1", dynamic=N2)  # fmt: skip
 case("Conv", normal(2, 4, 7, 7), normal(5, 4, 3, 3), normal(5), note="stored", stored=[1, 2],
      free=FREE, sizes=[4, 5], dynamic=N2)  # fmt: skip
 case("Conv", normal(2, 8, 5, 5), normal(6, 4, 3, 3), normal(6), note="2 groups", group=2,
@@ -25,7 +25,7 @@ case("Conv", normal(2, 6, 5, 5), normal(6, 1, 3, 3), normal(6), note="depthwise"
 case("Conv", normal(2, 6, 5, 5), normal(12, 1, 3, 3), normal(12), note="depthwise times 2",
      group=6, free="x0.1 x1.0 x2.0 y0.1", sizes=[6])  # fmt: skip
 case("Conv", normal(2, 6, 5), normal(3, 2, 3), note="one channel out of every group", group=3,
-     free="x0.1 x1.1", sizes=[2, 2])  # fmt: skip
+     free="x0.1 x1.0 y0.1", sizes=[3])  # fmt: skip
 
 case("ConvTranspose", normal(2, 4, 7), normal(4, 5, 3), normal(5), note="1-D", free=FREE,
      sizes=[4, 5], dynamic=N1)  # fmt: skip
@@ -38,6 +38,6 @@ case("ConvTranspose", normal(2, 6, 5, 5), normal(6, 4, 3, 3), normal(8), note="2
 case("ConvTranspose", normal(2, 6, 5, 5), normal(6, 1, 3, 3), normal(6), note="depthwise",
      group=6, free="x0.1 x1.0 x2.0 y0.1", sizes=[6], stored=[1, 2])  # fmt: skip
 case("ConvTranspose", normal(2, 6, 5), normal(6, 1, 3), note="2 groups of one channel", group=2,
-     free="x0.1 x1.0", sizes=[2, 3])  # fmt: skip
+     free="x0.1 x1.0 y0.1", sizes=[2])  # fmt: skip
 case("ConvTranspose", normal(2, 6, 5), normal(6, 2, 3), note="depthwise times 2", group=6,
      free="x0.1 x1.0 y0.1", sizes=[6])  # fmt: skip

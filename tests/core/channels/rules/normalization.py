@@ -22,14 +22,14 @@ for stored in ([1, 2], []):
 case("LayerNormalization", normal(2, 3, 6), positive(6), note="no bias", stored=[1],
      free="x0.0 x0.1 x0.2 x1.0 y0.0 y0.1 y0.2", sizes=[2, 3, 6])  # fmt: skip
 case("LayerNormalization", normal(2, 3, 6), positive(3, 6), normal(3, 6), note="two axes",
-     axis=1, stored=[1, 2], free="", sizes=[])  # fmt: skip
+     axis=1, stored=[1, 2], sizes=[2, 3, 6],
+     free="x0.0 x0.1 x0.2 x1.0 x1.1 x2.0 x2.1 y0.0 y0.1 y0.2")  # fmt: skip
 case("LayerNormalization", normal(2, 3, 6), positive(6), normal(6), stored=[1, 2],
      note="statistics", outputs=3, free=f"{ALL} y1.0 y1.1 y2.0 y2.1")  # fmt: skip
 case("RMSNormalization", normal(2, 3, 6), positive(6), opset=23, stored=[1],
      free="x0.0 x0.1 x0.2 x1.0 y0.0 y0.1 y0.2", sizes=[2, 3, 6], dynamic=BATCH)  # fmt: skip
-for domain in ("", "com.microsoft"):
-    case("SimplifiedLayerNormalization", normal(2, 3, 6), positive(6), domain=domain, stored=[1],
-         free="x0.0 x0.1 x0.2 x1.0 y0.0 y0.1 y0.2", sizes=[2, 3, 6], dynamic=BATCH)  # fmt: skip
+case("SimplifiedLayerNormalization", normal(2, 3, 6), positive(6), stored=[1],
+     free="x0.0 x0.1 x0.2 x1.0 y0.0 y0.1 y0.2", sizes=[2, 3, 6], dynamic=BATCH)  # fmt: skip
 
 GROUPED = "x0.0 x0.1 x1.0 x2.0 y0.0 y0.1"
 for groups, size in [(1, 6), (2, 3), (3, 2), (6, 6)]:

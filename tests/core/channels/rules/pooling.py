@@ -19,7 +19,7 @@ for op in NEUTRAL:
          sizes=[2, 3, 4], dynamic=BATCH)  # fmt: skip
     case(op, normal(2, 3, 4), whole(-1), note="dropped", keepdims=0,
          free="x0.0 x0.1 x0.2 y0.0 y0.1", dynamic=BATCH)  # fmt: skip
-    case(op, normal(2, 5), note="all", free="x0.0 x0.1" if op != "ReduceMean" else "")
+    case(op, normal(2, 5), note="all", free="x0.0 x0.1")
     case(op, normal(2, 5), note="none", noop_with_empty_axes=1, free="x0.0 x0.1 y0.0 y0.1")
     case(op, normal(2, 5), whole(0), note="axis 0 open", free="x0.0 x0.1 y0.1",
          dynamic={0: {0: "N"}})  # fmt: skip

@@ -66,8 +66,9 @@ def test_every_float_model_still_runs(path: Path) -> None:
     pruned.check()
     before, after = (Session(m).run(feeds) for m in (model, pruned))
     for name, array in before.items():
-        assert after[name].dtype == array.dtype
-        assert np.isfinite(after[name]).all() or not np.isfinite(array).all()
+        if isinstance(array, np.ndarray) and array.dtype.kind == "f":
+            assert after[name].dtype == array.dtype
+            assert np.isfinite(after[name]).all() or not np.isfinite(array).all()
 
 
 @cache

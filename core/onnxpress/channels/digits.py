@@ -83,10 +83,11 @@ def digits(before: Shape, after: Shape, block: Block) -> list[Digit]:
     borders = sorted({*borders_before, *borders_after})
     found = []
     for low, high in pairwise(borders):
-        i, step_i = _axis_at(borders_before, block[0], low)
-        j, step_j = _axis_at(borders_after, block[1], low)
-        # A border may lie across a digit of the other side: (4, 6) → (8, 3).
-        if high % low == 0 and low % step_i == 0 and low % step_j == 0:
+        i, step_i, end_i = _axis_at(borders_before, block[0], low)
+        j, step_j, end_j = _axis_at(borders_after, block[1], low)
+        # A border may lie across a digit of the other side: (4, 6) → (6, 4).
+        steps = [(step_i, low), (step_j, low), (low, high), (high, end_i), (high, end_j)]
+        if all(larger % smaller == 0 for smaller, larger in steps):
             found.append(Digit(i, j, high // low, low // step_i, low // step_j))
     return found
 
@@ -99,7 +100,7 @@ def _borders(shape: Shape, axes: tuple[int, ...]) -> list[int]:
     return found
 
 
-def _axis_at(borders: list[int], axes: tuple[int, ...], low: int) -> tuple[int, int]:
-    """Return the axis that holds what begins at a border, and how many elements lie behind it."""
+def _axis_at(borders: list[int], axes: tuple[int, ...], low: int) -> tuple[int, int, int]:
+    """Return the axis that holds what begins at a border, and the borders of that axis."""
     index = max(i for i, border in enumerate(borders[:-1]) if border <= low)
-    return axes[len(axes) - 1 - index], borders[index]
+    return axes[len(axes) - 1 - index], borders[index], borders[index + 1]

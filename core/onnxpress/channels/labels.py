@@ -42,10 +42,9 @@ class Solved:
         pins = self._pins(ids)
         return self.reasons[pins[0]] if pins.size else None
 
-    def source(self, ids: Ids) -> int:
-        """Return whose that reason is."""
-        pins = self._pins(ids)
-        return self.sources[pins[0]] if pins.size else -1
+    def origins(self, ids: Ids) -> set[int]:
+        """Return whose reasons keep any of these numbers: the numbers of nodes, or -1."""
+        return {self.sources[pin] for pin in np.unique(self._pins(ids))}
 
     def _pins(self, ids: Ids) -> Ids:
         pins = self.pin[self.classes[ids]]

@@ -15,6 +15,7 @@ from onnx_ir.passes.common import RemoveUnusedNodesPass, TopologicalSortPass
 
 from onnxpress.autodiff.gathering import gather
 from onnxpress.autodiff.prepare import annotate
+from onnxpress.channels.computed import store_computed
 from onnxpress.channels.known import Known, Sizes, look
 from onnxpress.graph.constants import STANDARD
 
@@ -29,13 +30,15 @@ def settle(model: Model) -> tuple[Model, Known]:
     """Return the model with its fixed sizes as constants, and what is known of its tensors.
 
     A layer normalisation that is written out as several nodes becomes one node: only so can it
-    be told from other means over channels.
+    be told from other means over channels.  Weights that are computed from stored ones are
+    stored as they come out.
 
     Args:
         model: Any model; it stays as it is.
     """
     edit = model.edit()
     TopologicalSortPass()(edit.ir)
+    store_computed(edit)
     _gather_written_out(edit)
     known = look(edit.ir)
     if _write_out_sizes(edit, known):
@@ -106,6 +109,8 @@ def axes_asked(node: ir.Node, rank: int) -> range:
 def fixed_sizes_read(node: ir.Node, known: Known, sizes: Sizes) -> bool:
     """Say whether anything may read sizes of a Shape that do not depend on the inputs."""
     asked = axes_asked(node, len(sizes))
+    if node.outputs[0].is_graph_output():
+        return any(sizes[axis] is not None for axis in asked)
     for user, index in node.outputs[0].uses():
         picks = known.array(user.inputs[1]) if user.op_type == "Gather" and index == 0 else None
         if picks is None or any(sizes[asked[int(n)]] is not None for n in np.reshape(picks, -1)):

@@ -285,7 +285,7 @@ def _shape(at: Site) -> None:
         at.free(x, axis)
 
 
-@CHANNEL_FLOW("Resize", "Upsample")
+@CHANNEL_FLOW("Resize")
 def _resize(at: Site) -> None:
     """Let samples and channels be cut that are not resized."""
     x, y, sizes = at.input(0), at.output(), at.input(3)

@@ -35,14 +35,15 @@ def _batch_norm(at: Site) -> None:
 
 @CHANNEL_FLOW("InstanceNormalization")
 def _instance_norm(at: Site) -> None:
+    """Let channels be cut, and also what a reshape put among the pixels: PyTorch's GroupNorm."""
     x, y = at.input(0), at.output()
     if x is None or y is None:
         return
-    at.same(x, 0, y, 0)
-    at.same(x, 1, y, 1)
+    at.elementwise([x], y)
     for port in (at.input(1), at.input(2)):
         if port is not None:
             at.same(port, 0, y, 1)
+    at.on_cut(lambda cut: _see_zeros(at, cut, x, range(2, x.rank), {}))
 
 
 @CHANNEL_FLOW("LayerNormalization", "RMSNormalization", "SimplifiedLayerNormalization")
@@ -142,7 +143,8 @@ def _restore(at: Site, cut: Cut, index: int, dead: Mapping[int, Flags]) -> None:
             array = np.compress(cut.kept(port, axis), array, axis)
         cut.set_input(at.node, index, array)
         return
-    for axis, kept in ((i, dead[i]) for i in range(port.rank) if i in dead):  # what zeros are multiplied by does not matter
+    # What zeros are multiplied by does not matter: the first element stands in.
+    for axis, kept in ((i, dead[i]) for i in range(port.rank) if i in dead):
         node = cut.node(at.node)
         back = np.where(kept, np.cumsum(kept) - 1, 0)
         whole = cut.insert_before(at.node, "Gather", [node.inputs[index], back], {"axis": axis})

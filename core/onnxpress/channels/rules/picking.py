@@ -77,7 +77,10 @@ def _trilu(at: Site) -> None:
 
 @CHANNEL_FLOW("ReverseSequence")
 def _reverse(at: Site) -> None:
-    at.elementwise([at.input(0)], at.output())
+    """Keep steps and samples, which are the first two axes."""
+    x, y = at.input(0), at.output()
+    if x is not None and y is not None:
+        at.broadcast(x, y, range(2, x.rank))
 
 
 @CHANNEL_FLOW("MeanVarianceNormalization")

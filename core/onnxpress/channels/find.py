@@ -101,8 +101,7 @@ def _next_choices(flow: Flow, solved: Solved, choices: Choices) -> dict[Choice, 
     return {
         key: choices.get(key, 0) + 1
         for key, ids in blocked.items()
-        if key not in stuck
-        and not any(n > key[0] and n in waited_for for n in solved.origins(ids))
+        if key not in stuck and not any(n > key[0] and n in waited_for for n in solved.origins(ids))
     }
 
 

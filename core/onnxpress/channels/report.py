@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from onnxpress.channels.find import Channels
     from onnxpress.channels.group import Group
@@ -42,19 +42,21 @@ def render(channels: Channels) -> RenderableType:
     """Return a table of the groups, and one of what is kept."""
     full = channels.sizing.parameters(channels.sizing.full)
     share = parameters_in_groups(channels) / full if full else 0.0
-    summary = (
-        f"{len(channels.groups)} channel groups; {share:.1%} of {full:,} parameters lie in them"
-    )
+    summary = f"{_count(len(channels.groups))}; {share:.1%} of {full:,} parameters lie in them"
     parts: list[RenderableType] = [summary, ""]
     if channels.groups:
-        parts += [_groups(channels.groups), ""]
+        parts += [_groups(channels.groups, _norms(channels)), ""]
     if channels.kept:
         parts.append(_kept(channels))
     parts += [escape(note) for note in channels.notes]
     return Lines(*parts)
 
 
-def _groups(groups: Sequence[Group]) -> Table:
+def _count(groups: int) -> str:
+    return "1 channel group" if groups == 1 else f"{groups} channel groups"
+
+
+def _groups(groups: Sequence[Group], norms: Collection[str]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("group", overflow="fold")
     table.add_column("channels", justify="right", no_wrap=True)
@@ -66,9 +68,15 @@ def _groups(groups: Sequence[Group]) -> Table:
             size += f" × {group.multiple}"
         if group.heads:
             size += " heads"
-        readers = [name for name in group.layers if name not in group.producers]
-        table.add_row(*map(escape, (group.name, size, _names(group.producers), _names(readers))))
+        makers = [name for name in group.producers if name not in norms] or group.producers
+        readers = [name for name in group.layers if name not in (*group.producers, *norms)]
+        table.add_row(*map(escape, (group.name, size, _names(makers), _names(readers))))
     return table
+
+
+def _norms(channels: Channels) -> frozenset[str]:
+    """Return the normalisations: they go with every group, and would only fill the table."""
+    return frozenset(layer.name for layer in channels.model.layers if layer.normalizes)
 
 
 def _kept(channels: Channels) -> Table:

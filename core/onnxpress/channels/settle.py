@@ -38,10 +38,10 @@ def settle(model: Model) -> tuple[Model, Known]:
     """
     edit = model.edit()
     TopologicalSortPass()(edit.ir)
-    store_computed(edit)
     _gather_written_out(edit)
     known = look(edit.ir)
-    if _write_out_sizes(edit, known):
+    changes = [_write_out_sizes(edit, known), store_computed(edit)]
+    if any(changes):
         known = look(edit.ir)
     return edit.done(), known
 
@@ -57,14 +57,14 @@ def _gather_written_out(edit: Editor) -> None:
 
 def _write_out_sizes(edit: Editor, known: Known) -> bool:
     """Turn everything that follows from fixed sizes alone into constants; say if anything did."""
-    from_sizes: set[ir.Value] = set()
-    for node in list(edit.graph):
+    from_sizes: dict[ir.Value, None] = {}
+    for node in edit.graph:
         asks = node.op_type in _SIZES and node.domain in STANDARD
         if asks or any(v in from_sizes for v in node.inputs):
-            from_sizes.update(node.outputs)
-        for value in node.outputs:
-            if value in from_sizes and not value.is_graph_output():
-                _write_out(edit, value, known)
+            from_sizes.update(dict.fromkeys(node.outputs))
+    for value in from_sizes:
+        if not value.is_graph_output():
+            _write_out(edit, value, known)
     if from_sizes:
         RemoveUnusedNodesPass()(edit.ir)
     return bool(from_sizes)

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import onnx_ir as ir
 
-from onnxpress.graph.constants import FLOATS, constant_tensor, shape_of, stored_values
+from onnxpress.graph.constants import constant_tensor, shape_of, stored_values
+from onnxpress.graph.cost import parameter_sizes
 from onnxpress.graph.macs import COST, UnknownShapeError
 from onnxpress.graph.types import infer_types
 
@@ -75,7 +76,7 @@ class Sizing:
         return round(total)
 
     def parameters(self, kept: Ids, of: Collection[str] | None = None) -> int:
-        """Return the number of stored float elements.
+        """Return the number of parameters, as `Cost.parameters` defines them.
 
         Args:
             kept: How many channels each group keeps.
@@ -83,7 +84,7 @@ class Sizing:
         """
         return sum(
             round(float(np.prod(self.shape(value, kept))))
-            for value, _ in self._stored
+            for value in self._parameters
             if of is None or value.name in of
         )
 
@@ -95,7 +96,5 @@ class Sizing:
         )
 
     @cached_property
-    def _stored(self) -> list[tuple[ir.Value, ir.TensorProtocol]]:
-        return [
-            (v, t) for v, t in stored_values(self._model.ir) if t.dtype in FLOATS and t.size > 1
-        ]
+    def _parameters(self) -> tuple[ir.Value, ...]:
+        return tuple(parameter_sizes(self._model))

@@ -207,8 +207,9 @@ def _take(at: Site, x: Port, y: Port, axis: int, taken: Array) -> None:
 @CHANNEL_FLOW("Pad")
 def _pad(at: Site) -> None:
     x, y, pads = at.input(0), at.output(), at.array(1)
-    if x is None or y is None or pads is None or at.text("mode", "constant") != "constant":
+    if x is None or y is None or pads is None:
         return
+    adds_zeros = at.text("mode", "constant") == "constant"
     given = at.array(3)
     axes = list(range(x.rank)) if given is None else [int(a) % x.rank for a in given.reshape(-1)]
     for axis in range(x.rank):
@@ -218,7 +219,12 @@ def _pad(at: Site) -> None:
         before, after = (int(pads[axes.index(axis) + i * len(axes)]) for i in (0, 1))
         if before == after == 0:
             at.same(x, axis, y, axis)
-        elif min(before, after) >= 0 and x.sizes[axis] is not None and y.sizes[axis] is not None:
+        elif (
+            adds_zeros
+            and min(before, after) >= 0
+            and x.sizes[axis] is not None
+            and y.sizes[axis] is not None
+        ):
             at.free(y, axis)
             at.tie(x, axis, y, axis, slice(None), slice(before, before + (x.sizes[axis] or 0)))
 

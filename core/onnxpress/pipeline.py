@@ -17,7 +17,7 @@ from onnxpress.events import Event, StepFinished, StepStarted
 from onnxpress.graph.history import append_step
 from onnxpress.importing import load
 from onnxpress.job import Job
-from onnxpress.recipe.steps import asked, describe, options_of
+from onnxpress.recipe.steps import asked, describe, options_of, unusual_options
 from onnxpress.report import StepReport
 from onnxpress.verifying import verify
 
@@ -143,8 +143,11 @@ def blaming(step: Transform, index: int, total: int) -> Iterator[None]:
 
 
 def _remembering(model: Model, step: Transform, seed: int) -> Model:
-    """Write into a model what was done to it; without times, so that bytes stay the same."""
+    """Write into a model what was done to it; without times, so that bytes stay the same.
+
+    Options at their defaults are left out: every file holds the record, small ones too.
+    """
     edit = model.edit()
-    record = {"name": step.name, "options": options_of(step), "seed": seed}
+    record = {"name": step.name, "options": unusual_options(step), "seed": seed}
     append_step(edit.ir, {**record, "onnxpress": version("onnxpress")})
     return edit.done()

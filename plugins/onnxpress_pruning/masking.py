@@ -12,6 +12,7 @@ from onnxpress_pruning.budgets import share_within
 from onnxpress_pruning.criteria.criterion import Subject
 from onnxpress_pruning.masks import apply_masks
 from onnxpress_pruning.recalibration import recalibrate
+from onnxpress_pruning.reconstruction.few import with_few
 from onnxpress_pruning.structures.block import Block
 from onnxpress_pruning.structures.n_m import NM
 from onnxpress_pruning.structures.parts import Distribution
@@ -46,13 +47,18 @@ def prune_by_masks(step: Pruning, model: Model, job: Job) -> Model:
     if not pruned:
         return model
     record_pruned(edit.ir, pruned)
-    result = _reconstructed(edit.done(), model, pruned, job) if step.reconstruct else edit.done()
+    result = (
+        _reconstructed(edit.done(), model, pruned, with_few(job, step.samples))
+        if step.reconstruct
+        else edit.done()
+    )
     return recalibrate(model, result, job, step.recalibrate or "none")
 
 
 def _choose_rebuilding(step: Pruning, model: Model, job: Job) -> Model:
     from onnxpress_pruning.reconstruction.pruning import prune_rebuilding
 
+    job = with_few(job, step.samples)
     structure, targets = find_what(step, model, model.ir.graph, job)
     if not targets:
         return model

@@ -22,6 +22,7 @@ _STORED_AS: Final = {
     "mask": "bit mask and values",
     "gaps": "gaps (8 bits) and values",
     "small-gaps": "gaps (4 bits) and values",
+    "skips": "gaps and skips (4 bits) and values",
 }
 
 

@@ -119,6 +119,12 @@ class Pruning(Transform):
         description="change the weights that stay so that every layer gives what it gave, in the "
         "least squares on the data; criterion=obs always does",
     )
+    samples: int = Field(
+        default=2048,
+        gt=0,
+        description="for reconstruct and criterion=obs: how many samples of the data to look at, "
+        "in batches spread evenly",
+    )
     freeze: bool = Field(
         default=False,
         description="drop graph inputs that only override stored weights (old exporters list all)",

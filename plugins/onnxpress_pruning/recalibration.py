@@ -56,7 +56,7 @@ def recalibrate(
         norm, bias = how != "bias", how != "batch-norm"
         return compensate(original, pruned, data, job, kept=kept, batch_norm=norm, bias=bias)
     if how == "auto" and kept is None:
-        job.decline("model", "it is not recalibrated: without data only cut channels can be")
+        job.decline("model", "it is not recalibrated: that needs data, unless channels are cut")
         return pruned
     if how == "bias":
         return replace_means(original, pruned, job, kept=kept)
@@ -70,9 +70,10 @@ def _as_far_as_known(original: Model, pruned: Model, job: Job, kept: Axes | None
     quiet = replace(job, declined=[])
     replaced = replace_means(original, pruned, quiet, kept=kept)
     if number := len({declined.subject for declined in quiet.declined}):
+        layers = "layer is" if number == 1 else "layers are"
         job.decline(
             "model",
-            f"biases of {number} layers are not recalibrated: that needs data; recalibrate=bias "
-            "says why for each",
+            f"the biases of {number} {layers} not recalibrated: that needs data; "
+            "recalibrate=bias says why for each",
         )
     return replaced

@@ -26,7 +26,8 @@ class SaliencyPruning(Pruning):
 
     Where `magnitude-pruning` looks at the size of a weight, this looks at what it does: at
     how the loss on labelled data depends on it, or at what flows through it.  The data are
-    those of ``--data``.  Counts, structures and what is pruned are as for `magnitude-pruning`.
+    those of ``--data``.  Counts, structures and what is pruned are as for `magnitude-pruning`;
+    so channels, attention heads and residual blocks can be taken out too.
     """
 
     name: ClassVar[str] = "saliency-pruning"

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import TypeAlias
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final, TypeAlias
 
 import numpy as np
 import onnx_ir as ir
@@ -16,9 +16,12 @@ from onnxpress_quantization.grid import Grid
 Use: TypeAlias = tuple[ir.Node, int]
 """Who reads a tensor: a node, and by which of its inputs."""
 
+_USUAL_AXIS: Final = 1
+"""The axis of scales where a DequantizeLinear does not say another one."""
+
 
 class Writer:
-    """Adds quantizers to a graph; equal scales and zero points are stored once.
+    """Adds quantizers to a graph; equal scales (``s``) and zero points (``z``) are stored once.
 
     Args:
         edit: An editor; its graph changes in place.
@@ -58,7 +61,8 @@ class Writer:
         up = self._node("DequantizeLinear", value, grid, f"{value.name}_d")
         self._place([up], value.producer())
         self._hand_over(value, up.outputs[0], float_uses, whole=True)
-        value.type = ir.TensorType(ir.DataType.from_numpy(np.dtype(grid.dtype)))
+        if value.type is not None:
+            value.type = ir.TensorType(ir.DataType.from_numpy(np.dtype(grid.dtype)))
 
     def constant(
         self, weight: Weight, integers: Array, scales: Array, zero_point: int, axis: int | None
@@ -76,11 +80,13 @@ class Writer:
         """
         inputs = [
             self._integers(weight, integers),
-            self._shared(np.asarray(scales, np.float32), "scale"),
-            self._shared(np.full(scales.shape, zero_point, integers.dtype), "zero_point"),
+            self._shared(np.asarray(scales, np.float32), "s"),
         ]
-        attributes = {} if axis is None else {"axis": axis}
-        node = self._edit.node("DequantizeLinear", inputs, f"{weight.name}_d", attributes)
+        # Weights need one, though it is 0: ONNX Runtime makes no QGemm without.
+        if zero_point or integers.dtype != np.int32:
+            inputs.append(self._shared(np.full(scales.shape, zero_point, integers.dtype), "z"))
+        attributes = {} if axis in {None, _USUAL_AXIS} else {"axis": axis}
+        node = self._nameless("DequantizeLinear", inputs, f"{weight.name}_d", attributes)
         self._place([node], None)
         return node.outputs[0]
 
@@ -99,11 +105,23 @@ class Writer:
         node.replace_input_with(index, self._zero_point(grid))
 
     def _node(self, op_type: str, value: ir.Value, grid: Grid, name: str) -> ir.Node:
-        scale = self._shared(np.asarray(grid.scale, np.float32), "scale")
-        return self._edit.node(op_type, [value, scale, self._zero_point(grid)], name)
+        scale = self._shared(np.asarray(grid.scale, np.float32), "s")
+        return self._nameless(op_type, [value, scale, self._zero_point(grid)], name)
+
+    def _nameless(
+        self,
+        op_type: str,
+        inputs: Sequence[ir.Value],
+        output: str,
+        attributes: Mapping[str, int] | None = None,
+    ) -> ir.Node:
+        """Make a node without a name of its own: that of its output says enough, in fewer bytes."""
+        node = self._edit.node(op_type, inputs, output, attributes)
+        node.name = ""
+        return node
 
     def _zero_point(self, grid: Grid) -> ir.Value:
-        return self._shared(np.asarray(grid.zero_point, grid.dtype), "zero_point")
+        return self._shared(np.asarray(grid.zero_point, grid.dtype), "z")
 
     def _shared(self, array: Array, name: str) -> ir.Value:
         key = (array.dtype.str, array.shape, array.tobytes())
@@ -122,11 +140,11 @@ class Writer:
         self, value: ir.Value, floats: ir.Value, uses: Iterable[Use], *, whole: bool
     ) -> None:
         _connect(uses, floats)
-        floats.shape, floats.type = value.shape, ir.TensorType(ir.DataType.FLOAT)
         if whole and value.is_graph_output():
             self._replace_output(value, floats)
 
     def _replace_output(self, value: ir.Value, floats: ir.Value) -> None:
+        floats.shape, floats.type = value.shape, ir.TensorType(ir.DataType.FLOAT)
         outputs = self._edit.graph.outputs
         for place, output in enumerate(outputs):
             if output is value:

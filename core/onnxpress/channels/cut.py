@@ -154,7 +154,11 @@ class Cut:
             index: The input that holds the shape.
             port: The tensor of that shape, with an element of the vector for each axis.
         """
-        changed = {i: self.left(port, i) for i in range(port.rank) if self.changes(port, i)}
+        changed = {
+            i: -1 if port.sizes[i] is None else self.left(port, i)
+            for i in range(port.rank)
+            if self.changes(port, i)
+        }
         if not changed:
             return
         array = self._flow.known.array(node.inputs[index])
@@ -256,8 +260,8 @@ class Cut:
                 continue
             copy = self.edit.values.get(port.value.name or "")
             if copy is not None and copy.shape is not None:
-                dims = list(copy.shape)
-                dims[axis] = self.left(port, axis)
+                dims: list[Any] = list(copy.shape)
+                dims[axis] = None if port.sizes[axis] is None else self.left(port, axis)
                 copy.shape = ir.Shape(dims)
 
 

@@ -169,7 +169,9 @@ class Channels:
     def cut(self, removed: Mapping[str, Sequence[int] | Ids]) -> Model:
         """Return the model without some channels: a smaller dense graph.
 
-        If all that is cut is zero in all its slices, the outputs are those of the model.
+        If all that is cut is zero in all its slices, the outputs are those of the model.  There
+        is one exception: something that is not zero at zero (a Sigmoid, or a bias along another
+        axis) right before a normalisation or mean over channels, which then sees less of it.
 
         Args:
             removed: Which channels of a group go, by the name of the group.
@@ -260,6 +262,8 @@ class Channels:
             for number in np.unique(groups[groups >= 0]):
                 channel = np.where(groups == number, self._channel_of[classes], -1)
                 layer, side = self._layers.get((a.value, a.axis), ("", "other"))
+                if self._flow.ports[a.key].sizes[a.axis] is None:
+                    continue  # it counts channels within something else, again and again
                 member = Member(a.value.name or "", a.axis, channel, layer, side)
                 into = members if is_constant(a.value) else activations
                 into.setdefault(int(number), []).append(member)

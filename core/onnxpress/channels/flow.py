@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import TypeAlias
 
+import numpy as np
 import onnx_ir as ir
 
 from onnxpress.channels.known import Known
@@ -59,6 +60,8 @@ class Flow:
         self._table = table
         self._choices = choices or {}
         self._asked: dict[int, int] = {}
+        self._made: set[ir.Value] = set()
+        self._open: list[tuple[Port, int, Port, int]] = []
         self._walk(cut_outputs)
 
     def port(self, value: ir.Value, use: tuple[ir.Node, int] | None = None) -> Port | None:
@@ -73,12 +76,17 @@ class Flow:
         return found
 
     def ids(self, port: Port, axis: int) -> Ids | None:
-        """Return the numbers on an axis; None if it can't be cut: one position, or any number."""
+        """Return the numbers on an axis, None if it can't be cut.
+
+        An axis of one position can't, and one of any size only if it counts something of fixed
+        size within something else, as ``batch · heads``: then these are the numbers of the
+        inner part, which repeat.
+        """
         size = port.sizes[axis]
-        if size is None or size < 2:  # noqa: PLR2004  # the last one stays
-            return None
         found = self.axes.get((port.key, axis))
-        if found is None:
+        if size is not None and size < 2:  # noqa: PLR2004  # the last one stays
+            return None
+        if found is None and size is not None:
             found = self.axes[port.key, axis] = self.labels.fresh(size)
         return found
 
@@ -88,13 +96,29 @@ class Flow:
         if first is None and second is None:
             first = self.ids(a, i)
         if first is None and second is None:
-            return
-        if second is None and first is not None:
-            self.axes[b.key, j] = first
+            self._open.append((a, i, b, j))
         elif first is None and second is not None:
-            self.axes[a.key, i] = second
+            self._give(second, a, i)
+        elif second is None and first is not None:
+            self._give(first, b, j)
         elif first is not None and second is not None:
-            self.labels.tie(first, second)
+            self.join(first, second)
+
+    def _give(self, ids: Ids, port: Port, axis: int) -> None:
+        """Let an axis have numbers; one of any size that was made without any can't be cut."""
+        if port.sizes[axis] is None and port.value in self._made:
+            self.labels.pin(ids, f"{port.value.name!r} has any number of them")
+        else:
+            self.axes[port.key, axis] = ids
+
+    def join(self, first: Ids, second: Ids) -> None:
+        """Let numbers that repeat along one axis be cut together, each as often as it must."""
+        longest = max(first.size, second.size)
+        if longest % first.size or longest % second.size:
+            for ids in (first, second):
+                self.labels.pin(ids, "two axes that count different things are one")
+        else:
+            self.labels.tie(np.resize(first, longest), np.resize(second, longest))
 
     def choose(self, options: Sequence[Option]) -> None:
         """Take one of several ways, and note what it leaves to be cut."""
@@ -109,6 +133,7 @@ class Flow:
         graph = self._model.graph
         for value in graph.inputs:
             self._keep_whole(value, "it is an input of the model")
+            self._made.add(value)
         for number, node in enumerate(graph):
             self.labels.source = number
             self._visit(node)
@@ -125,11 +150,30 @@ class Flow:
                 self.unknown.append(node)
         else:
             rule(Site(node, self))
+        self._close()
+        self._made.update(node.outputs)
         why = "needs all of them" if rule else "has no channel-flow rule"
         self._keep_rest(node, f"{describe(node)} {why}")
         for body in subgraphs(node):
             for value in _captured(body):
                 self._keep_whole(value, f"the body of {describe(node)} reads it")
+
+    def _close(self) -> None:
+        """Look again at axes of any size that are the same, now that the rule has said all."""
+        left = self._open
+        self._open = []
+        while any((a.key, i) in self.axes or (b.key, j) in self.axes for a, i, b, j in left):
+            known, left = (
+                [e for e in left if (e[0].key, e[1]) in self.axes or (e[2].key, e[3]) in self.axes],
+                [
+                    e
+                    for e in left
+                    if not ((e[0].key, e[1]) in self.axes or (e[2].key, e[3]) in self.axes)
+                ],
+            )
+            for a, i, b, j in known:
+                self.alias(a, i, b, j)
+        self._open = []
 
     def _rule(self, node: ir.Node) -> FlowRule | None:
         return self._table.find(

@@ -120,7 +120,10 @@ class Site:
         self._mention(a, i)
         self._mention(b, j)
         first, second = self.flow.ids(a, i), self.flow.ids(b, j)
-        if first is not None and second is not None:
+        if a.sizes[i] is None or b.sizes[j] is None:
+            self.keep(a, i, f"{self.label} needs all of them")
+            self.keep(b, j, f"{self.label} needs all of them")
+        elif first is not None and second is not None:
             self.flow.labels.tie(first[at_a], second[at_b])
         elif first is not None:
             self.flow.labels.pin(first[at_a], f"{self.label} needs all of them")
@@ -131,10 +134,24 @@ class Site:
         """Let position ``n`` on an axis be cut with ``shared[classes[n]]``."""
         self._mention(a, i)
         ids = self.flow.ids(a, i)
-        if ids is None:
+        if ids is None or a.sizes[i] is None:
             self.flow.labels.pin(shared, f"{self.label} needs all of them")
-        else:
+        if ids is not None and a.sizes[i] is None:
+            self.flow.labels.pin(ids, f"{self.label} needs all of them")
+        elif ids is not None:
             self.flow.labels.tie(ids, shared[classes])
+
+    def repeat(self, a: Port, i: int, classes: Array, shared: Ids) -> None:
+        """Let an axis of any size repeat a pattern: position ``n`` is cut with that of the pattern.
+
+        The pattern is ``shared[classes]``, and ``n`` counts on from its beginning at its end.
+        """
+        self._mention(a, i)
+        ids = self.flow.ids(a, i)
+        if ids is None:
+            self.flow.axes[a.key, i] = shared[classes]
+        else:
+            self.flow.join(ids, shared[classes])
 
     def free(self, a: Port, i: int) -> None:
         """Let positions on an axis be cut without a trace elsewhere at this node."""

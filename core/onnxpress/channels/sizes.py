@@ -52,10 +52,11 @@ class Sizing:
         shape = self._shapes.get(value.name or "") if tensor is None else shape_of(tensor)
         if shape is None:
             raise UnknownShapeError(f"the shape of {value.name!r} is not known")
-        left = np.array([1, *kept])
+        full, left = np.array([1, *self.full]), np.array([1, *kept])
+        axes = [self._axes.get((value, i)) for i in range(len(shape))]
         return tuple(
-            size if (value, i) not in self._axes else float(self._axes[value, i] @ left)
-            for i, size in enumerate(shape)
+            size if axis is None else size * float(axis @ left) / float(axis @ full)
+            for size, axis in zip(shape, axes, strict=True)
         )
 
     def macs(self, kept: Ids) -> int:

@@ -174,11 +174,16 @@ class _Counter:
 
 def count_parameters(model: Model) -> int:
     """Count the parameters as `Cost.parameters` defines them."""
+    return sum(parameter_sizes(model).values())
+
+
+def parameter_sizes(model: Model) -> dict[ir.Value, int]:
+    """Return the elements of every stored tensor that `Cost.parameters` counts."""
     sizes = {w.value: w.size for layer in model.layers for w in layer.tensors}
     for value, tensor in stored_values(model.ir):
         if value not in sizes and tensor.dtype in FLOATS and tensor.size > 1 and _is_learned(value):
             sizes[value] = int(tensor.size)
-    return sum(sizes.values())
+    return sizes
 
 
 def _is_learned(value: ir.Value) -> bool:

@@ -32,6 +32,7 @@ _UNSTEADY: Final = frozenset(
 
 _SHAPED_AS_INPUT: Final = {
     ("", "GroupNormalization"): 0,
+    ("", "MeanVarianceNormalization"): 0,
     ("", "SimplifiedLayerNormalization"): 0,
     ("com.microsoft", "DequantizeLinear"): 1,
     ("com.microsoft", "QuantizeLinear"): 2,

@@ -16,6 +16,8 @@ import onnx
 import onnx_ir as ir
 from onnx import numpy_helper
 
+from onnxpress.graph.history import drop_plain_source
+
 # What onnx_ir has to say about a model, the checker says better; whoever sets up logging sees both.
 logging.getLogger("onnx_ir").addHandler(logging.NullHandler())
 
@@ -71,6 +73,7 @@ def to_proto(model: ir.Model) -> onnx.ModelProto:
         if info.name in maps:
             info.type.ParseFromString(maps[info.name])
     _drop_redundant_types(proto.graph)
+    drop_plain_source(proto)
     return proto
 
 

@@ -13,7 +13,7 @@ from onnxpress.errors import ModelError, UsageError
 from onnxpress.graph.checker import check, check_proto
 from onnxpress.graph.damage import check_intact
 from onnxpress.graph.external import resolve_external
-from onnxpress.graph.history import KEPT_OPSET, write_source
+from onnxpress.graph.history import KEPT_OPSET, source_of, write_source
 from onnxpress.graph.model import Model
 from onnxpress.graph.protos import from_proto, normalize, to_proto
 from onnxpress.graph.upgrade import WORKING_OPSET, NoUpgradeError, upgraded
@@ -90,14 +90,10 @@ def _graph_of(proto: onnx.ModelProto) -> ir.Model:
     """Turn a protobuf, which is changed, into a checked graph at the working opset."""
     check_intact(proto)
     normalize(proto)
-    opset = _opset_of(proto)
+    _check_opset(proto)
     graph = _sorted_graph(proto)
     restore_packed(graph)
-    source = {
-        "opset": opset,
-        "ir_version": proto.ir_version,
-        "producer": " ".join(filter(None, (proto.producer_name, proto.producer_version))),
-    }
+    source = source_of(proto)
     try:
         graph = upgraded(graph)
     except NoUpgradeError as error:
@@ -106,10 +102,9 @@ def _graph_of(proto: onnx.ModelProto) -> ir.Model:
     return graph
 
 
-def _opset_of(proto: onnx.ModelProto) -> int | None:
-    """Return the version of ``ai.onnx``; None in a graph of other domains only."""
-    versions = {i.domain: i.version for i in proto.opset_import}
-    opset = versions.get("")
+def _check_opset(proto: onnx.ModelProto) -> None:
+    """Refuse a version of ``ai.onnx`` that is too old, or none where the graph needs one."""
+    opset = source_of(proto)["opset"]
     if opset is None and any(not node.domain for node in proto.graph.node):
         raise ModelError(
             "the model does not say which operator set it was made for; "
@@ -124,7 +119,6 @@ def _opset_of(proto: onnx.ModelProto) -> int | None:
             f"the model is made for opset {opset}; onnxpress reads opset {OLDEST_OPSET} and newer. "
             f"Export it again, or bring it to opset {WORKING_OPSET} with onnx.version_converter"
         )
-    return opset
 
 
 def _sorted_graph(proto: onnx.ModelProto) -> ir.Model:

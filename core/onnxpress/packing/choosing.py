@@ -18,7 +18,7 @@ from onnxpress.packing.layouts import (
     kept_elements,
     of_blocks,
 )
-from onnxpress.packing.positions import Mask, planes_length
+from onnxpress.packing.positions import SKIP, Mask, Positions, planes_length
 
 _SHORT_BLOCKS: Final = (1, 2, 4, 8, 16)
 _NODES: Final = 400  # bytes; the nodes of one decoder are never that much longer than of another
@@ -50,8 +50,12 @@ def _layouts(tensor: ir.TensorProtocol, kept: Mask, block: int, limit: int) -> I
     if count and math.ceil((bits + 4 * count) / 8) <= limit:
         steps = np.diff(np.flatnonzero(kept), prepend=0)
         for kind, longest in LONGEST.items():
-            stops = int(((steps[steps > longest] - 1) // longest).sum())
-            yield Layout(kind, tensor.dtype, shape, block, count + stops)
+            yield Layout(kind, tensor.dtype, shape, block, count + _stops(steps, longest))
+        yield Layout("skips", tensor.dtype, shape, block, count + 1, _stops(steps, SKIP - 1))
+
+
+def _stops(steps: Positions, longest: int) -> int:
+    return int(((steps[steps > longest] - 1) // longest).sum())
 
 
 def _block_sizes(shape: Shape) -> set[int]:

@@ -16,7 +16,7 @@ import onnx_ir as ir
 
 from onnxpress.data.batch import Array
 from onnxpress.packing.layouts import FOUR_BITS, Layout, fill_of, pack_values, pack_where
-from onnxpress.packing.positions import BITS
+from onnxpress.packing.positions import BITS, SKIP
 
 POWERS: Final = (1 << np.arange(8)).astype(np.uint8).reshape(8, 1)
 """What bit planes are masked with: one bit a row."""
@@ -144,12 +144,33 @@ def _from_gaps(
     made: Decoder, layout: Layout, gaps: ir.Value, values: ir.Value, fill: Array
 ) -> ir.Value:
     """Put the stored blocks where they belong, into a tensor full of the fill."""
-    positions = made.add("Cast", gaps, to=ir.DataType.INT64)
-    positions = made.add("CumSum", positions, made.scope.shared(np.array(0)))
-    size = made.constant(_integers(layout.blocks, layout.block))
+    steps = made.add("Cast", gaps, to=ir.DataType.INT64)
+    column: tuple[int, ...] = ()
+    if layout.kind == "skips":
+        steps, values = _without_skips(made, steps, values)
+        column = (1,)  # the values now come in the shape of the positions
+    positions = made.add("CumSum", steps, made.scope.shared(np.array(0)))
+    size = made.constant(_integers(layout.blocks, *column, *layout.values_shape[1:]))
+    return made.add("ScatterND", _full(made, layout, size, fill), positions, values)
+
+
+def _full(made: Decoder, layout: Layout, size: ir.Value, fill: Array) -> ir.Value:
+    """Return a tensor of nothing but the fill."""
     wide = working_type(layout.dtype)
-    full = made.add("ConstantOfShape", size, value=ir.Tensor(fill.astype(wide.numpy()), wide))
-    return made.add("ScatterND", full, positions, values)
+    if wide == ir.DataType.FLOAT:  # of which it gives zeros by itself
+        return made.add("ConstantOfShape", size)
+    value = ir.Tensor(fill.astype(wide.numpy()), wide)
+    return made.add("ConstantOfShape", size, value=value)
+
+
+def _without_skips(made: Decoder, codes: ir.Value, values: ir.Value) -> tuple[ir.Value, ir.Value]:
+    """Return how far each code goes on, and the value that it puts there: of a skip the fill."""
+    shared = made.scope.shared
+    steps = made.add("Min", codes, shared(np.array(SKIP - 1)))
+    skipped = made.add("Sub", codes, steps)  # 1 for a skip, 0 for an element
+    kept = made.add("Sub", shared(np.array(1)), skipped)
+    number = made.add("CumSum", kept, shared(np.array(0)))
+    return steps, made.add("Gather", values, made.add("Mul", number, kept))
 
 
 def _integers(*numbers: int) -> ir.TensorProtocol:

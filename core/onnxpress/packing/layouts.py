@@ -23,13 +23,15 @@ from onnxpress.packing.positions import (
     Positions,
     from_gaps,
     from_planes,
+    from_skips,
     planes_length,
     to_gaps,
     to_planes,
+    to_skips,
     with_stops,
 )
 
-Kind: TypeAlias = Literal["mask", "gaps", "small-gaps"]
+Kind: TypeAlias = Literal["mask", "gaps", "small-gaps", "skips"]
 Patterns: TypeAlias = npt.NDArray[np.unsignedinteger[Any]]
 
 FOUR_BITS: Final = frozenset({ir.DataType.INT4, ir.DataType.UINT4})
@@ -48,7 +50,7 @@ PACKABLE: Final = FOUR_BITS | {
 """The element types for which ONNX Runtime has all the operators on the CPU."""
 
 LONGEST: Final[Mapping[Kind, int]] = {"gaps": 255, "small-gaps": 15}
-"""The longest gap that fits, for the kinds that store gaps."""
+"""The longest gap that fits, for the kinds that store a value wherever they stop."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +60,13 @@ class Layout:
     Attributes:
         kind: ``mask``: a bit for every block.  ``gaps``: a byte for every block that is
             kept, the distance from the one before.  ``small-gaps``: four bits for it.
+            ``skips``: the same, and where a gap is too long, skips that take no value.
         dtype: The element type.
         shape: The shape of the tensor.
         block: The elements of a block.
         count: How many blocks are stored: those kept, and for gaps also the stops in
-            between where one would not fit; for ``mask`` also the fill.
+            between where one would not fit; for ``mask`` and ``skips`` also the fill.
+        skips: How many skips there are, for ``skips``.
     """
 
     kind: Kind
@@ -70,6 +74,7 @@ class Layout:
     shape: Shape
     block: int
     count: int
+    skips: int = 0
 
     @property
     def size(self) -> int:
@@ -84,18 +89,24 @@ class Layout:
     @property
     def where_type(self) -> ir.DataType:
         """The element type of the positions."""
-        return ir.DataType.UINT4 if self.kind == "small-gaps" else ir.DataType.UINT8
+        return ir.DataType.UINT4 if self.kind in {"small-gaps", "skips"} else ir.DataType.UINT8
+
+    @property
+    def fill_first(self) -> bool:
+        """Whether the first of the stored values is the fill."""
+        return self.kind in {"mask", "skips"}
 
     @property
     def where_shape(self) -> Shape:
         """The shape of the positions: bit planes, or a column of gaps."""
-        return (1, planes_length(self.blocks)) if self.kind == "mask" else (self.count, 1)
+        if self.kind == "mask":
+            return (1, planes_length(self.blocks))
+        return (self.count - self.fill_first + self.skips, 1)
 
     @property
     def values_shape(self) -> Shape:
         """The shape of the stored values."""
-        plain = self.kind == "mask" and self.block == 1
-        return (self.count,) if plain else (self.count, self.block)
+        return (self.count,) if self.block == 1 else (self.count, self.block)
 
     @property
     def bytes(self) -> int:
@@ -119,7 +130,9 @@ def pack_where(array: Array, layout: Layout) -> Array:
     kept = of_blocks(kept_elements(array), layout.block)
     if layout.kind == "mask":
         return to_planes(kept)
-    gaps = to_gaps(with_stops(np.flatnonzero(kept), LONGEST[layout.kind]))
+    positions = np.flatnonzero(kept)
+    skips = layout.kind == "skips"
+    gaps = to_skips(positions) if skips else to_gaps(with_stops(positions, LONGEST[layout.kind]))
     return gaps.reshape(-1, 1).astype(layout.where_type.numpy())
 
 
@@ -127,24 +140,28 @@ def pack_values(array: Array, layout: Layout) -> Array:
     """Return the values that `layout` stores of a tensor."""
     kept = of_blocks(kept_elements(array), layout.block)
     rows = array.reshape(-1, layout.block)
-    if layout.kind == "mask":
+    if layout.fill_first:
         first = np.broadcast_to(fill_of(array), (1, layout.block))
         return np.concatenate([first, rows[kept]]).reshape(layout.values_shape)
-    return np.asarray(rows[with_stops(np.flatnonzero(kept), LONGEST[layout.kind])])
+    stored = rows[with_stops(np.flatnonzero(kept), LONGEST[layout.kind])]
+    return stored.reshape(layout.values_shape)
 
 
 def unpack(parts: Parts, layout: Layout) -> Array | None:
     """Put a tensor together again; None if the parts do not fit together."""
     rows = np.empty((layout.blocks, layout.block), parts.values.dtype)
     rows[:] = parts.fill
-    values = parts.values.reshape(-1, layout.block)
+    values = parts.values.reshape(-1, layout.block)[int(layout.fill_first) :]
     where: Mask | Positions
     if layout.kind == "mask":
-        where, values = from_planes(parts.where, layout.blocks), values[1:]
+        where = from_planes(parts.where, layout.blocks)
         fits = int(np.count_nonzero(where)) == len(values)
     else:
-        where = from_gaps(parts.where)
+        where = (from_skips if layout.kind == "skips" else from_gaps)(parts.where)
         fits = where.size == len(values) and (not where.size or int(where[-1]) < layout.blocks)
+    if layout.kind == "skips":  # what a skip puts in place must be what is there
+        first = _patterns(parts.values)[: layout.block]
+        fits = fits and bool((first == _patterns(parts.fill)).all())
     if not fits:
         return None
     rows[where] = values

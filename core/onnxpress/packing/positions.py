@@ -15,6 +15,9 @@ Positions: TypeAlias = npt.NDArray[np.int64]
 
 BITS: Final = 8
 
+SKIP: Final = 15
+"""The code, among four-bit gaps, of a step without an element; all others are gaps."""
+
 
 def planes_length(size: int) -> int:
     """Return how many bytes hold `size` bits."""
@@ -41,13 +44,36 @@ def from_planes(planes: Bytes, size: int) -> Mask:
 
 def with_stops(kept: Positions, longest: int) -> Positions:
     """Return ascending positions with stops in between, so that no gap is above `longest`."""
-    steps = np.diff(kept, prepend=0)
-    stops = np.maximum(steps - 1, 0) // longest
-    ends = np.cumsum(stops + 1) - 1
+    ends, rests = _divided(kept, longest)
     filled = np.full(int(ends[-1]) + 1 if kept.size else 0, longest, np.int64)
-    filled[ends] = steps - stops * longest
+    filled[ends] = rests
     positions: Positions = np.cumsum(filled)
     return positions
+
+
+def to_skips(kept: Positions) -> Bytes:
+    """Return ascending positions as gaps of at most ``SKIP - 1``, with as many skips as it takes.
+
+    A skip goes on by ``SKIP - 1`` and stands for no element; the first gap counts from 0.
+    """
+    ends, rests = _divided(kept, SKIP - 1)
+    codes = np.full(int(ends[-1]) + 1 if kept.size else 0, SKIP, np.uint8)
+    codes[ends] = rests
+    return codes
+
+
+def from_skips(codes: Array) -> Positions:
+    """Return the positions; the way back from `to_skips`."""
+    steps = codes.reshape(-1).astype(np.int64)
+    positions: Positions = np.cumsum(np.minimum(steps, SKIP - 1))[steps < SKIP]
+    return positions
+
+
+def _divided(kept: Positions, longest: int) -> tuple[Positions, Positions]:
+    """Divide long steps; return which of the parts are the last ones, and how long those are."""
+    steps = np.diff(kept, prepend=0)
+    stops = np.maximum(steps - 1, 0) // longest
+    return np.cumsum(stops + 1) - 1, steps - stops * longest
 
 
 def to_gaps(positions: Positions) -> Bytes:

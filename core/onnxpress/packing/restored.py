@@ -115,29 +115,49 @@ def _guess(output: ir.Value) -> tuple[Layout, Array] | None:
     placed = _producer(_input(reshape, 0), "GatherElements", "Gather", "ScatterND")
     kind = _kind(placed)
     values = _input(placed, 0 if kind == "mask" else 2)
+    if kind == "skips":
+        values = _input(_producer(values, "Gather"), 0)
     if (cast := _producer(values, "Cast")) is not None:
         values = _input(cast, 0)
     tensor = _stored(values)
     if placed is None or shape is None or tensor is None or tensor.dtype not in PACKABLE:
         return None
     sizes, stored_shape = tuple(map(int, shape.numpy().reshape(-1))), shape_of(tensor)
-    block = 1 if placed.op_type == "GatherElements" else math.prod(stored_shape[1:])
+    block = math.prod(stored_shape[1:])
     if not stored_shape or not stored_shape[0] or not block or math.prod(sizes) % block:
         return None
-    layout = Layout(kind, tensor.dtype, sizes, block, stored_shape[0])
+    gaps = _gaps(placed)
+    skips = gaps.size - stored_shape[0] + 1 if kind == "skips" and gaps is not None else 0
+    layout = Layout(kind, tensor.dtype, sizes, block, stored_shape[0], skips)
+    return layout, _fill(placed, np.asarray(tensor.numpy()).reshape(-1)[:1])
+
+
+def _fill(placed: ir.Node, first: Array) -> Array:
+    """Return what is not stored: the first of the values, unless there are zeros to begin with."""
     full = _producer(_input(placed, 0), "ConstantOfShape")
-    fill = np.asarray(tensor.numpy()).reshape(-1)[:1]
-    if full is not None and (value := full.attributes.get("value")) is not None:
-        fill = np.asarray(value.as_tensor().numpy()).reshape(-1)[:1].astype(fill.dtype)
-    return layout, fill
+    if full is None:
+        return first
+    value = full.attributes.get("value")
+    if value is None:
+        return np.zeros_like(first)
+    return np.asarray(value.as_tensor().numpy()).reshape(-1)[:1].astype(first.dtype)
 
 
 def _kind(placed: ir.Node | None) -> Kind:
     if placed is None or placed.op_type != "ScatterND":
         return "mask"
-    cast = _producer(_input(_producer(_input(placed, 1), "CumSum"), 0), "Cast")
-    gaps = _stored(_input(cast, 0))
+    if _producer(_input(placed, 2), "Gather") is not None:
+        return "skips"
+    gaps = _gaps(placed)
     return "small-gaps" if gaps is not None and gaps.dtype == ir.DataType.UINT4 else "gaps"
+
+
+def _gaps(placed: ir.Node) -> ir.TensorProtocol | None:
+    """Return the stored gaps behind the positions of a ScatterND."""
+    steps = _input(_producer(_input(placed, 1), "CumSum"), 0)
+    if (least := _producer(steps, "Min")) is not None:
+        steps = _input(least, 0)
+    return _stored(_input(_producer(steps, "Cast"), 0))
 
 
 def _equal(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import count
 from typing import TYPE_CHECKING, Final
@@ -17,7 +17,7 @@ from onnxpress.graph.names import values_by_name
 from onnxpress.packing.choosing import find_layouts
 from onnxpress.packing.decoder import OLDEST_OPSET, Decoder, Scope, decoder
 from onnxpress.packing.layouts import Layout
-from onnxpress.packing.marks import packed_names
+from onnxpress.packing.marks import mark_packed, packed_names
 
 if TYPE_CHECKING:
     from onnxpress.graph.model import Model
@@ -47,8 +47,9 @@ def stored_form(model: ir.Model) -> ir.Model:
     if not marked or model.opset_imports.get("", 0) < OLDEST_OPSET:
         return model
     copy = model.clone()
-    packed = [_pack_graph(graph, marked, _namer(copy)) for graph in copy.graphs()]
-    return copy if any(packed) else model
+    packed = {name for graph in copy.graphs() for name in _pack_graph(graph, marked, copy)}
+    mark_packed(copy, marked - packed)  # those speak for themselves
+    return copy if packed else model
 
 
 def stored_model(model: Model) -> Model:
@@ -71,13 +72,12 @@ def packable(model: ir.Model) -> dict[str, ir.Value]:
 
 def weigh(value: ir.Value) -> Packing:
     """Say what packing a stored tensor comes to; constants that decoders share count nothing."""
-    names = (f"_{i}" for i in count(10))
-    return _weigh(value, Scope(lambda: next(names)))[0]
+    return _weigh(value, Scope(_name_to_weigh))[0]
 
 
-def _pack_graph(graph: ir.Graph, marked: set[str], name: Callable[[], str]) -> bool:
-    """Put decoders in place of tensors, in place; say whether any was."""
-    scope = Scope(name)
+def _pack_graph(graph: ir.Graph, marked: set[str], model: ir.Model) -> list[str]:
+    """Put decoders in place of tensors, in place; return the names of those."""
+    scope = Scope(_name_to_weigh)
     chosen: dict[str, Decoder] = {}
     saved = 0
     for value in _stored_values(graph):
@@ -89,9 +89,23 @@ def _pack_graph(graph: ir.Graph, marked: set[str], name: Callable[[], str]) -> b
     read = {value for made in chosen.values() for node in made.nodes for value in node.inputs}
     common = [value for value in scope.constants.values() if value in read]
     if saved <= sum(map(_value_bytes, common)):
-        return False
+        return []
+    _give_names(common, chosen.values(), _namer(model))
     _replace(graph, chosen, common)
-    return True
+    return list(chosen)
+
+
+def _give_names(
+    common: Iterable[ir.Value], decoders: Iterable[Decoder], name: Callable[[], str]
+) -> None:
+    """Give the values of decoders their names, the shortest that nobody has yet."""
+    for value in common:
+        value.name = name()
+    for made in decoders:
+        computed = (node.outputs[0] for node in made.nodes)
+        for value in (*made.own, *computed):
+            if value is not made.output:
+                value.name = name()
 
 
 def _replace(graph: ir.Graph, chosen: Mapping[str, Decoder], common: list[ir.Value]) -> None:
@@ -174,6 +188,11 @@ def _node_bytes(node: ir.Node) -> int:
 def _field(length: int) -> int:
     """Return the bytes of a protobuf field that holds `length` bytes."""
     return 1 + max(1, -(-length.bit_length() // 7)) + length
+
+
+def _name_to_weigh() -> str:
+    """Return a name as long as most; only `_give_names` knows which are free."""
+    return "_10"
 
 
 def _namer(model: ir.Model) -> Callable[[], str]:

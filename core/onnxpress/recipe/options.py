@@ -215,6 +215,8 @@ def _wanted(field: FieldInfo | None, detail: ErrorDetails) -> str:
         return allowed
     if detail["type"] in _TABLE_ERRORS:
         return "a table, key=value"
+    if detail["type"] == "literal_error":
+        return str(detail["ctx"]["expected"])
     wanted = detail["msg"].removeprefix("Input should be ").partition(",")[0]
     return _PLAINER.get(wanted, wanted.replace("a valid ", "a "))
 

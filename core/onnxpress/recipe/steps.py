@@ -62,6 +62,16 @@ def options_of(step: Transform | Objective) -> dict[str, Any]:
     return {kebab(name): value for name, value in dumped.items()}
 
 
+def unusual_options(step: Transform | Objective) -> dict[str, Any]:
+    """Return the options that are not at their defaults, and of tables the same; as `options_of`.
+
+    With the name under ``use`` they make the same step again.
+    """
+    names = _unusual_names(step)
+    dumped = step.model_dump(mode="json", fallback=str, include=names, exclude_defaults=True)
+    return {kebab(name): value for name, value in dumped.items()}
+
+
 def describe(step: Transform | Objective) -> str:
     """Return a step with the options that were given, much like a SPEC."""
     options = asked(step)
@@ -99,6 +109,17 @@ def _unusual(table: BaseModel) -> Iterator[tuple[str, object]]:
         value = getattr(table, name)
         if value != field.get_default(call_default_factory=True):
             yield name, value
+
+
+def _unusual_names(table: BaseModel) -> dict[str, Any]:
+    """Return the names of the options that are not at their defaults, those of tables too."""
+    # `exclude_defaults` alone passes over what has a serializer of its own.
+    return {
+        name: _unusual_names(value)
+        if isinstance(value, BaseModel) and not hasattr(value, "name")
+        else True
+        for name, value in _unusual(table)
+    }
 
 
 def _spec(value: object) -> str:

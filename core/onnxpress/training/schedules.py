@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from math import cos, pi
 from typing import TYPE_CHECKING, Annotated, ClassVar, Final, Literal, TypeAlias, final
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from onnxpress.recipe.chosen import Chosen, Written, by_name, choose
 
@@ -72,8 +72,8 @@ class Step(Schedule):
     name: ClassVar[str] = "step"
 
     every: float | None = Field(default=None, gt=0, description="after how many epochs, each time")
-    milestones: Annotated[Sequence[float], BeforeValidator(_as_list)] = Field(
-        default=(), description="after which epochs, instead"
+    milestones: Annotated[Sequence[float], BeforeValidator(_as_list), AfterValidator(tuple)] = (
+        Field(default=(), description="after which epochs, instead")
     )
     factor: float = Field(default=0.1, gt=0, description="what it is multiplied by each time")
 

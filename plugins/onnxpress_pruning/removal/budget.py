@@ -89,7 +89,7 @@ def counts_within(
     if budget.left(at(low)) <= budget.most:
         return at(low)
     if (best := budget.left(at(high))) > budget.most:
-        raise OptionError(_missed(budget, best, at(high)))
+        raise OptionError(_missed(budget, best, at(high), limits))
     for _ in range(_HALVINGS):
         middle = (low + high) / 2
         low, high = (low, middle) if budget.left(at(middle)) <= budget.most else (middle, high)
@@ -120,13 +120,13 @@ def _next(ranked: Scores, count: int) -> float:
     return float(ranked[len(ranked) - count - 1])
 
 
-def _missed(budget: Budget, best: int, counts: Ids) -> str:
+def _missed(budget: Budget, best: int, counts: Ids, limits: Limits) -> str:
     """Say what can be reached, and which groups hold most of what is left."""
     asked = getattr(budget.step, budget.name)
     share = f"{asked:g} ({budget.most:,.0f})" if asked < 1 else f"{asked:,}"
     return (
         f"{budget.name}={share} can't be met: {best:,} are left when all goes that may; most of "
-        f"it is held by {', '.join(_blamed(budget, best, counts))}; {_advice(budget.step)}"
+        f"it is held by {', '.join(_blamed(budget, best, counts))}; {_advice(budget, limits)}"
     )
 
 
@@ -142,11 +142,12 @@ def _blamed(budget: Budget, best: int, counts: Ids) -> list[str]:
     return [f"{group.name} ({least[i]} of {group.size} channels stay)" for _, i, group in worst]
 
 
-def _advice(step: Pruning) -> str:
+def _advice(budget: Budget, limits: Limits) -> str:
     """Say which options hold channels back."""
+    step = budget.step
     ways = (
         (step.at_most is not None, "raise at-most"),
-        (step.round_to > 1, "lower round-to"),
+        (any(limits.unit(group) > 1 for group in budget.groups), "lower round-to"),
         (bool(step.layers or step.exclude), "choose more layers"),
         (True, "allow more"),
     )

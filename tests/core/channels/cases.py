@@ -14,9 +14,9 @@ times a number that the model is fed, so that nothing else holds their axes::
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import numpy as np
 import onnx
@@ -77,6 +77,11 @@ class Case:
         return f"{name}-{self.note}" if self.note else name
 
     @property
+    def split(self) -> Literal["channels", "heads"]:
+        """Which part of an axis that is split is cut."""
+        return "heads" if self.heads else "channels"
+
+    @property
     def places(self) -> set[Place]:
         """The axes on which something can be cut."""
         pairs = (word.split(".") for word in self.free.split())
@@ -128,19 +133,21 @@ class Case:
             for i in self.multiplied
         ]
 
-        def opened(indices: Iterable[int]) -> list[tuple[int, Mapping[int, str]]]:
-            return [(i, self.dynamic.get(i, {}) if dynamic else {}) for i in indices]
+        def infos(prefix: str, shapes: Mapping[int, tuple[int, ...]]) -> list[onnx.ValueInfoProto]:
+            opened = self.dynamic if dynamic else {}
+            return [
+                self._input(f"{prefix}{i}", i, shape, opened.get(i, {}))
+                for i, shape in shapes.items()
+            ]
 
+        scaled = {i: self._factor_shape(i, dynamic=dynamic) for i in self.multiplied}
+        stored = {f"w{i}": self._weight(i, dynamic=dynamic) for i in self.multiplied}
+        stored |= {f"x{i}": self.given[i] for i in self.constants}
         graph = helper.make_graph(
             [*factors, node], "g",
-            [
-                self._input(f"s{i}", i, self._factor_shape(i, dynamic=dynamic), names)
-                for i, names in opened(self.multiplied)
-            ]
-            + [self._input(f"x{i}", i, self.given[i].shape, names) for i, names in opened(self.fed)],
+            [*infos("s", scaled), *infos("x", {i: self.given[i].shape for i in self.fed})],
             [onnx.ValueInfoProto(name=name) for name in self.results],
-            [numpy_helper.from_array(self._weight(i, dynamic=dynamic), f"w{i}") for i in self.multiplied]
-            + [numpy_helper.from_array(self.given[i], f"x{i}") for i in self.constants],
+            [numpy_helper.from_array(array, name) for name, array in stored.items()],
         )  # fmt: skip
         opsets = [helper.make_opsetid("", self.opset)]
         if self.domain:
@@ -171,7 +178,7 @@ class Case:
 _TIMES: Final = {"f": "Mul", "i": "Mul", "u": "Mul", "b": "And"}
 
 
-def case(op: str, *inputs: Array | None, free: str, **fields: Any) -> Case:
+def case(op: str, *inputs: Array | np.generic | None, free: str, **fields: Any) -> Case:
     """Register a case; keyword arguments are the fields of `Case`, others are attributes."""
     own = {name: fields.pop(name) for name in list(fields) if name in Case.__dataclass_fields__}
     attributes = {**own.pop("attributes", {}), **fields}

@@ -60,7 +60,7 @@ def zeroed(channels: Channels, removed: Removed) -> Model:
         gone[removed[group.name]] = True
         for member in group.members:
             value = stored[member.tensor]
-            if not _is_variance(value):
+            if not _divides_or_picks(value):
                 tensor = constant_tensor(value)
                 assert tensor is not None
                 array = arrays.setdefault(member.tensor, np.array(tensor.numpy()))
@@ -110,10 +110,10 @@ def _count(group: Group, share: float) -> int:
     return min(max(round(group.size * share), 1), group.size - 1)
 
 
-def _is_variance(value: ir.Value) -> bool:
-    """Say whether a tensor is what normalisations divide by: a zero there is no channel's end."""
+def _divides_or_picks(value: ir.Value) -> bool:
+    """Say whether a tensor holds variances or indices: a zero there is no channel's end."""
     uses = value.uses()
-    return all(node.op_type == "BatchNormalization" and index == 4 for node, index in uses)
+    return all((n.op_type, i) in {("BatchNormalization", 4), ("Gather", 1)} for n, i in uses)
 
 
 def _set(value: ir.Value, array: Array) -> None:

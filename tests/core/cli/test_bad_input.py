@@ -146,7 +146,7 @@ def test_data_that_can_not_be_used(
         (["--sparsity", "half"], "sparsity is 'half'; it must be a number"),
         (["--layers", "MatMull_y"], "there is no layer called 'MatMull_y'"),
         (["--layers", "fc*"], "there is no layer called 'fc*'; known: "),
-        (["--step", "magnitude-prunning"], "did you mean 'magnitude-pruning'?"),
+        (["--step", "magnitude-prunning"], "did you mean 'magnitude-pruning'"),
         (["--validation", "{data}?limit=0"], "limit is a whole number of at least 1"),
         (["--validation", "{data}?limt=1"], "there is no data option called 'limt'"),
         (["--data", "nowhere.npz"], "there is no file or folder 'nowhere.npz'"),

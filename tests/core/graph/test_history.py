@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from onnxpress.graph.history import HISTORY, SOURCE, append_step, read_provenance, write_source
@@ -45,4 +47,34 @@ def test_what_someone_else_wrote_under_our_key_is_passed_over(
     found = read_provenance(model.ir)
     assert (found.source, found.history) == ({}, ())
     append_step(model.ir, {"name": "prune"})
-    assert read_provenance(model.ir).history[-1] == {"name": "prune"}
+    assert read_provenance(model.ir).history[-1]["name"] == "prune"
+
+
+def test_what_goes_without_saying_is_not_written_and_is_read_all_the_same(model: Model) -> None:
+    steps = [
+        {"name": "prune", "options": {"sparsity": 0.5}, "seed": 3, "onnxpress": "1.0"},
+        {"name": "pack", "options": {}, "seed": 4, "onnxpress": "1.0"},
+        {"name": "tune", "options": {}, "seed": 5, "onnxpress": "1.0"},
+        {"name": "pack", "options": {}, "seed": 6, "onnxpress": "1.1"},
+        {"name": "pack", "options": {}, "seed": 7, "onnxpress": "1.0"},
+    ]
+    for step in steps:
+        append_step(model.ir, step)
+    assert list(read_provenance(model.ir).history) == steps
+    written = json.loads(model.ir.metadata_props[HISTORY])
+    assert written[1:] == [
+        {"name": "pack", "seed": 4},
+        {"name": "tune", "seed": 5},
+        {"name": "pack", "seed": 6, "onnxpress": "1.1"},
+        {"name": "pack", "seed": 7, "onnxpress": "1.0"},
+    ]
+
+
+def test_a_history_written_in_full_is_read_as_before(model: Model) -> None:
+    full = {"name": "prune", "options": {"sparsity": 0.5, "layers": []}, "onnxpress": "0.1.0"}
+    model.ir.metadata_props[HISTORY] = json.dumps([full])
+    append_step(model.ir, {"name": "pack", "options": {}, "onnxpress": "0.1.0"})
+    assert read_provenance(model.ir).history == (
+        full,
+        {"name": "pack", "options": {}, "onnxpress": "0.1.0"},
+    )

@@ -406,6 +406,17 @@ def test_the_source_is_recorded_once(saved: Path, tmp_path: Path) -> None:
     assert json.loads(props["onnxpress.source"]) == expected
 
 
+def test_a_source_that_the_file_tells_by_itself_is_not_written(tmp_path: Path) -> None:
+    made = proto("g (float[2] x) => (float[2] y) { y = Relu(x) }")
+    made.producer_name = "pytorch"
+    model = Model.from_proto(made)
+    expected = {"opset": 21, "ir_version": made.ir_version, "producer": "pytorch"}
+    assert model.provenance.source == expected
+    model.save(tmp_path / "m.onnx")
+    assert not onnx.load(tmp_path / "m.onnx").metadata_props
+    assert Model.load(tmp_path / "m.onnx").provenance.source == expected
+
+
 def test_reading_leaves_nothing_behind(tmp_path: Path) -> None:
     path = with_data(tmp_path)
     before = {p: p.read_bytes() for p in tmp_path.iterdir()}

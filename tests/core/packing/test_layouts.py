@@ -67,8 +67,18 @@ def test_the_sparser_the_more_gaps_are_worth(share: float, kind: str) -> None:
     assert smallest(sparse((200, 200), share)).kind == kind
 
 
-def test_small_values_make_small_gaps_worth_their_stops() -> None:
-    assert smallest(sparse((200, 200), 0.8, np.int8)).kind == "small-gaps"
+@pytest.mark.parametrize("share", [0.8, 0.9])
+def test_small_values_make_small_gaps_worth_their_skips(share: float) -> None:
+    array = sparse((200, 200), share, np.int8)
+    sizes = {layout.kind: layout.bytes for layout in find_layouts(ir.tensor(array))}
+    assert min(sizes, key=lambda kind: sizes[kind]) == "skips"
+    assert sizes["skips"] < sizes["small-gaps"] - stops(array) / 2
+
+
+def stops(array: Array) -> int:
+    """Return how many values four-bit gaps store of elements that are zero."""
+    layouts = {layout.kind: layout for layout in find_layouts(ir.tensor(array))}
+    return layouts["small-gaps"].count - int(np.count_nonzero(array))
 
 
 def test_whole_rows_and_blocks_go_together() -> None:

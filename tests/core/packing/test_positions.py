@@ -8,9 +8,11 @@ import pytest
 from onnxpress.packing.positions import (
     from_gaps,
     from_planes,
+    from_skips,
     planes_length,
     to_gaps,
     to_planes,
+    to_skips,
     with_stops,
 )
 
@@ -47,3 +49,28 @@ def test_stops_where_a_gap_is_too_long(kept: list[int], longest: int, expected: 
     gaps = to_gaps(positions)
     assert not gaps.size or gaps.max() <= longest
     assert from_gaps(gaps).tolist() == expected
+
+
+@pytest.mark.parametrize(
+    ("kept", "expected"),
+    [
+        ([], []),
+        ([0], [0]),
+        ([14], [14]),
+        ([15], [15, 1]),
+        ([3, 4, 32], [3, 1, 15, 14]),
+        ([3, 33], [3, 15, 15, 2]),
+    ],
+)
+def test_skips_where_a_gap_is_too_long(kept: list[int], expected: list[int]) -> None:
+    codes = to_skips(np.array(kept, np.int64))
+    assert codes.tolist() == expected
+    assert from_skips(codes).tolist() == kept
+
+
+@pytest.mark.parametrize("share", [0.5, 0.1, 0.01, 0.001])
+def test_skips_there_and_back(share: float) -> None:
+    kept = np.flatnonzero(np.random.default_rng(3).random(5000) < share)
+    codes = to_skips(kept)
+    assert codes.max() <= 15
+    assert from_skips(codes).tolist() == kept.tolist()

@@ -89,6 +89,29 @@ def check_same(wanted: Model, found: Model) -> None:
         assert others[name].shape == tensor.shape
 
 
+@pytest.mark.parametrize("dtype", sorted(PACKABLE), ids=ir.DataType.__str__)
+@pytest.mark.parametrize("block", [1, 4])
+def test_skips_take_no_value_and_are_folded(dtype: ir.DataType, block: int, tmp_path: Path) -> None:
+    kept = np.repeat(sparse(300, 80, share=0.9) != 0, block, axis=1)
+    array = np.where(kept, 1 + np.arange(kept.size).reshape(kept.shape) % 6, 0)
+    four = dtype.bitwidth == 4
+    read = "f = DequantizeLinear(w, s)" if four else "f = Cast<to=1>(w)"
+    text = f"g (float[300,C] x) => (float[300,C] y) {{ {read} y = Add(x, f) }}"
+    tensor = numpy_helper.from_array(array.astype(dtype.numpy()), "w")
+    model = graph(text, w=tensor, **({"s": np.float32(0.5)} if four else {}))
+    layout = weigh(model.ir.graph.initializers["w"]).layout
+    assert layout is not None
+    assert (layout.kind, layout.block) == ("skips", block)
+    check_round_trip(model, tmp_path, x=normal(*array.shape))
+
+
+def test_a_mark_of_what_is_packed_is_not_written(tmp_path: Path) -> None:
+    marked(several()).save(tmp_path / "m.onnx")
+    found = {prop.key: prop.value for prop in onnx.load(tmp_path / "m.onnx").metadata_props}
+    assert found[PACKED] == '["dense"]'  # which stayed plain
+    assert packed_names(Model.load(tmp_path / "m.onnx").ir) == ["dense", "gaps", "mask", "rows"]
+
+
 SHARES = {"mask": 0.6, "gaps": 0.97, "dense": 0.0}
 
 
@@ -249,9 +272,7 @@ def test_the_size_is_known_before_it_is_written(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("name", "shared"), [("mask", 60), ("gaps", 18), ("rows", 18)])
 def test_what_packing_saves_is_said_to_a_few_bytes(name: str, shared: int, tmp_path: Path) -> None:
     model = several()
-    edit = model.edit()
-    edit.ir.metadata_props[PACKED] = " " * len(f'["{name}"]')
-    edit.done().save(tmp_path / "plain.onnx")
+    model.save(tmp_path / "plain.onnx")
     marked(model, [name]).save(tmp_path / "packed.onnx")
     plain, packed = ((tmp_path / f"{p}.onnx").stat().st_size for p in ("plain", "packed"))
     packing = weigh(model.ir.graph.initializers[name])
@@ -304,7 +325,8 @@ def _reverse(made: onnx.ModelProto) -> None:
 
 
 def _peek(made: onnx.ModelProto) -> None:
-    made.graph.output.append(helper.make_tensor_value_info("_3", TensorProto.UINT8, None))
+    bits = next(node for node in made.graph.node if node.op_type == "BitwiseAnd").output[0]
+    made.graph.output.append(helper.make_tensor_value_info(bits, TensorProto.UINT8, None))
 
 
 def _flip(made: onnx.ModelProto) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 from onnxpress.errors import OptionError, UnknownNameError, UsageError, explained
 from onnxpress.plugins import Plugins
 from onnxpress.recipe import Step, make_objective, make_step
-from onnxpress.recipe.steps import describe, options_of, to_table
+from onnxpress.recipe.steps import describe, options_of, to_table, unusual_options
 from tests.core.steps import Dampen, Schedule, Train, plugins
 from tests.fakes import Nothing, offering
 
@@ -83,6 +84,51 @@ def test_a_step_as_a_table_is_that_step_again() -> None:
     assert table["use"] == "dampen"
     assert table["only-large"] is False
     assert make_step(table, HOST) == step
+
+
+@pytest.mark.parametrize(
+    ("step", "unusual"),
+    [
+        (Dampen(), {}),
+        (Dampen(by=0.25, bits=8), {"by": 0.25}),
+        (Dampen(only_large=True, layers=("a", "b")), {"only-large": True, "layers": ["a", "b"]}),
+        (Train(schedule=Schedule()), {"schedule": {}}),
+        (Train(schedule=Schedule(max_epochs=2)), {"schedule": {"max_epochs": 2}}),
+    ],
+)
+def test_options_that_are_not_as_usual_make_the_step_again(
+    step: Dampen | Train, unusual: dict[str, Any]
+) -> None:
+    assert unusual_options(step) == unusual
+    assert make_step({"use": step.name, **unusual}, HOST) == step
+
+
+@pytest.mark.parametrize("name", Plugins.discover().transforms)
+def test_of_a_step_as_it_comes_no_option_is_unusual(name: str) -> None:
+    plugins = Plugins.discover()
+    try:
+        step = make_step(name, plugins)
+    except OptionError:
+        pytest.skip("it has an option that must be given")
+    assert unusual_options(step) == {}
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "finetune:epochs=3,objective=[cross-entropy:label-smoothing=0.1,l2],batch=8",
+        "finetune:optimizer=sgd:momentum=0.9,augment=[flip,crop:padding=2],freeze=no",
+        "finetune:schedule=step:every=1,epochs=2",
+        'magnitude-pruning:schedule="polynomial:initial=0.5,end=40",epochs=2,sparsities={a=0.5}',
+    ],
+)
+def test_unusual_options_of_tables_and_objectives_make_the_step_again(written: str) -> None:
+    step = make_step(written, Plugins.discover())
+    unusual = unusual_options(step)
+    assert make_step({"use": step.name, **unusual}, Plugins.discover()) == step
+    from_report = make_step(json.loads(json.dumps(to_table(step))), Plugins.discover())
+    assert unusual_options(from_report) == unusual
+    assert len(str(unusual)) < len(str(options_of(step))) / 2
 
 
 def test_a_step_is_described_by_what_was_given() -> None:

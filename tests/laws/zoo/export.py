@@ -97,7 +97,8 @@ def seeded(net: Net) -> Any:
 def _measure_statistics(module: Any, net: Net) -> None:
     import torch
 
-    norms = [m for m in module.modules() if isinstance(m, torch.nn.modules.batchnorm._BatchNorm)]
+    kind = torch.nn.modules.batchnorm._BatchNorm
+    norms: list[Any] = [m for m in module.modules() if isinstance(m, kind)]
     for norm in norms:
         norm.train()
         norm.momentum = 1.0  # what it saw last is all it knows
@@ -105,8 +106,10 @@ def _measure_statistics(module: Any, net: Net) -> None:
         module(*map(torch.from_numpy, net.feeds(8, seed=9).values()))
     for norm in norms:
         norm.eval()
-        norm.running_mean += 0.1 * norm.running_var.sqrt() * torch.randn_like(norm.running_mean)
-        norm.running_var *= torch.empty_like(norm.running_var).uniform_(0.5, 1.5)
+        mean, variance = norm.running_mean, norm.running_var
+        variance += 0.1 * variance.mean()  # or channels that hardly vary would blow up rounding
+        mean += 0.1 * variance.sqrt() * torch.randn_like(mean)
+        variance *= torch.empty_like(variance).uniform_(0.5, 1.5)
 
 
 @cache

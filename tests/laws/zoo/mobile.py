@@ -24,7 +24,7 @@ MOBILE: Final[tuple[Net, ...]] = (
     _thin("mobilenet-v4-conv", f"{_MOBILE}mobilenet_v4", "mobilenetv4_conv_small", 0.5),
     _thin("mobilenet-v4-hybrid", f"{_MOBILE}mobilenet_v4", "mobilenetv4_hybrid_medium", 0.25),
     _thin("mnasnet-a1", f"{_EFFICIENT}mnasnet_a1", "semnasnet_100", 0.25),
-    _thin("fbnet-v3", f"{_MOBILE}fbnetv3", "fbnetv3_b", 0.25),
+    _thin("fbnet-v3", f"{_MOBILE}fbnetv3", "fbnetv3_b", 0.5, size=128),
     _thin("lcnet", f"{_MOBILE}lcnet", "lcnet_050", 0.5),
     _thin("mixnet", f"{_EFFICIENT}mixnet_s", "mixnet_s", 0.5),
     _thin("efficientnet-b0", f"{_EFFICIENT}efficientnet", "efficientnet_b0", 0.25),

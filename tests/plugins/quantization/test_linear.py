@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import onnx_ir as ir
 import pytest
 from pydantic import ValidationError
@@ -23,6 +24,7 @@ from onnxpress_quantization.kernels import Kernel
 from tests.core.calibration.data import Arrays
 from tests.graphs import graph, normal
 from tests.plugins.quantization.running import (
+    CONVERSIONS,
     noise,
     operators,
     optimized,
@@ -44,6 +46,43 @@ def model() -> Model:
 def stored(model: Model) -> list[ir.TensorProtocol]:
     values = model.ir.graph.initializers.values()
     return [value.const_value for value in values if value.const_value is not None]
+
+
+def test_what_it_adds_takes_few_bytes(model: Model, tmp_path: Path) -> None:
+    result, _ = quantized(model)
+    added = [node for node in result.ir.graph if node.op_type in CONVERSIONS]
+    assert {node.name for node in added} == {""}  # the name of what it computes says enough
+    axes = {node.outputs[0].name: "axis" in node.attributes for node in added}
+    assert (axes["w_d"], axes["b_d"]) == (False, True)  # 1 is usual, of a vector it is 0
+    names = {value.name or "" for value in result.ir.graph.initializers.values()}
+    assert {name.split("_")[0] for name in names} == {"w", "b", "v", "s", "z"}
+    result.save(tmp_path / "m.onnx")
+    assert not onnx.load(tmp_path / "m.onnx").graph.value_info
+
+
+@pytest.mark.parametrize("activations", ["uint8", "int8"])
+def test_zero_points_of_biases_go_without_saying(activations: str, tmp_path: Path) -> None:
+    image = "g (float[N,3,8,8] x) => (float[N,5] y) { c = Conv(x, k, b) r = Relu(c) "
+    model = graph(image + "f = Flatten(r) y = Gemm(f, v, d) }", k=normal(4, 3, 3, 3),
+                  b=normal(4), v=normal(144, 5), d=normal(5))  # fmt: skip
+    result, _ = quantized(model, activations=activations)
+    edit = result.edit()
+    for node in list(edit.graph):
+        if node.op_type == "DequantizeLinear" and len(node.inputs) == 2:
+            scale = node.inputs[1]
+            assert scale is not None
+            assert scale.shape is not None
+            node.resize_inputs(3)
+            zeros = edit.constant(np.zeros(scale.shape.numpy(), np.int32), "zeros")
+            node.replace_input_with(2, zeros)
+    spelled_out = edit.done()
+    assert [len(n.inputs) for n in spelled_out.ir.graph if "Dequantize" in n.op_type].count(2) == 0
+    kinds = [optimized(m, tmp_path) for m in (result, spelled_out)]
+    assert kinds[0] == kinds[1]
+    assert {"QLinearConv", "QGemm"} <= set(kinds[0])
+    x = normal(3, 3, 8, 8)
+    one, other = (Session(m).run({"x": x})["y"] for m in (result, spelled_out))
+    assert one.tobytes() == other.tobytes()
 
 
 OPTIONS: list[dict[str, Any]] = [

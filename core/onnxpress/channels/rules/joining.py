@@ -251,7 +251,9 @@ def _expand(at: Site) -> None:
     at.broadcast(x, y)
     for axis in range(y.rank):
         spare = axis - (y.rank - x.rank)
-        if spare < 0 or x.sizes[spare] == 1:
+        if y.sizes[axis] is None:
+            at.keep(y, axis, f"{at.label} makes any number of them")
+        elif spare < 0 or x.sizes[spare] == 1:
             at.free(y, axis)
     offset = y.rank - (target.sizes[0] or 0)
     if offset == 0:
@@ -298,7 +300,7 @@ def _resize(at: Site) -> None:
     if x is None or y is None or at.text("coordinate_transformation_mode", "").startswith("tf_"):
         return
     for axis in range(min(2, x.rank)):
-        if x.sizes[axis] == y.sizes[axis]:
+        if x.sizes[axis] == y.sizes[axis] is not None:
             at.same(x, axis, y, axis)
     if sizes is not None and sizes.sizes == (x.rank,):
         at.on_cut(lambda cut: cut.resize(at.node, 3, y))

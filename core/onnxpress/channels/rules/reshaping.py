@@ -109,11 +109,28 @@ def rearrange(at: Site, x: Port, y: Port) -> None:
             at.same(x, before[0], y, after[0])
         else:
             both = [digits(*s, block) for s in zip(x.shapes, y.shapes, strict=True)]
-            _choose(at, x, y, [d for d in both[0] if d in both[1] and _fixed(d, x, y)])
+            _choose(at, x, y, [d for d in both[0] if d in both[1] and _can_cut(at, d, x, y)])
 
 
-def _fixed(digit: Digit, x: Port, y: Port) -> bool:
-    return x.sizes[digit.before] is not None and y.sizes[digit.after] is not None
+def _can_cut(at: Site, digit: Digit, x: Port, y: Port) -> bool:
+    """Say whether a digit can be cut: axes of any size must repeat, and follow by themselves."""
+    if x.sizes[digit.before] is None and at.flow.ids(x, digit.before) is None:
+        return False
+    return y.sizes[digit.after] is not None or _follows(at, y, digit.after)
+
+
+def _follows(at: Site, y: Port, axis: int) -> bool:
+    """Say whether a Reshape may leave it to the runtime how long an axis is: -1 in its target."""
+    if at.node.op_type != "Reshape":
+        return False
+    array = at.array(1)
+    if array is not None:
+        return not (np.delete(array, axis) == -1).any()
+    maker = at.node.inputs[1].producer() if at.node.inputs[1] is not None else None
+    if maker is None or maker.op_type != "Concat" or len(maker.inputs) != y.rank:
+        return False
+    parts = [at.flow.known.array(part) for i, part in enumerate(maker.inputs) if i != axis]
+    return not any(part is not None and (part == -1).any() for part in parts)
 
 
 def _choose(at: Site, x: Port, y: Port, found: Sequence[Digit]) -> None:
@@ -123,6 +140,13 @@ def _choose(at: Site, x: Port, y: Port, found: Sequence[Digit]) -> None:
 
 def _cut_digit(at: Site, x: Port, y: Port, digit: Digit) -> Ids:
     shared = at.fresh(digit.count)
-    at.digit(x, digit.before, digit.on_before(x.sizes[digit.before] or 0), shared)
-    at.digit(y, digit.after, digit.on_after(y.sizes[digit.after] or 0), shared)
+    size_before, size_after = x.sizes[digit.before], y.sizes[digit.after]
+    if size_before is None:
+        at.repeat(x, digit.before, digit.on_before(digit.step_before * digit.count), shared)
+    else:
+        at.digit(x, digit.before, digit.on_before(size_before), shared)
+    if size_after is None:
+        at.repeat(y, digit.after, digit.on_after(digit.step_after * digit.count), shared)
+    else:
+        at.digit(y, digit.after, digit.on_after(size_after), shared)
     return shared

@@ -14,8 +14,6 @@ case("Concat", normal(2, 3), normal(2, 4), normal(2, 5), axis=-1, note="three", 
      free="x0.0 x0.1 x1.0 x1.1 x2.0 x2.1 y0.0 y0.1")  # fmt: skip
 case("Concat", normal(2, 3), normal(2, 1), axis=1, note="one position", sizes=[2, 3],
      free="x0.0 x0.1 x1.0 y0.0 y0.1")  # fmt: skip
-case("Concat", normal(6, 3), normal(2, 3), axis=0, note="open part", sizes=[2, 3, 6],
-     free="x0.0 x0.1 x1.0 x1.1 y0.0 y0.1", dynamic=BATCH)  # fmt: skip
 
 case("Split", normal(2, 9), whole(2, 3, 4), axis=1, outputs=3, note="uneven",
      free="x0.0 x0.1 y0.0 y0.1 y1.0 y1.1 y2.0 y2.1", sizes=[2, 2, 3, 4], dynamic=BATCH)  # fmt: skip
@@ -57,13 +55,14 @@ case("Gather", normal(3, 6), np.array([[1, 2], [4, 5]]), axis=1, note="matrix",
 case("Gather", normal(7, 6), np.array([[1, 2, 6], [4, 5, 0]]), note="embedding", fed=[1],
      free="x0.1 y0.2", sizes=[6], dynamic={1: {0: "N", 1: "T"}})  # fmt: skip
 
-case("Pad", normal(2, 3, 4), whole(0, 2, 0, 0, 1, 0), note="channels", sizes=[2, 3, 3, 4],
+case("Pad", normal(2, 3, 4), whole(0, 2, 0, 0, 1, 0), note="channels", sizes=[2, 3, 4],
      free="x0.0 x0.1 x0.2 y0.0 y0.1 y0.2", dynamic=BATCH)  # fmt: skip
-case("Pad", normal(2, 3, 4), whole(0, 0, 1, 0, 0, 2), note="pixels", sizes=[2, 3, 3, 4],
+case("Pad", normal(2, 3, 4), whole(0, 0, 1, 0, 0, 2), note="pixels", sizes=[2, 3, 4],
      free="x0.0 x0.1 x0.2 y0.0 y0.1 y0.2")  # fmt: skip
 case("Pad", normal(2, 3, 5), whole(1, 1), np.float32(0), whole(-1), note="axes", stored=[1, 2, 3],
      free="x0.0 x0.1 x0.2 y0.0 y0.1 y0.2", dynamic=BATCH)  # fmt: skip
-case("Pad", normal(2, 3, 5), whole(0, 0, 1, 0, 0, 1), mode="reflect", note="reflect", free="")
+case("Pad", normal(2, 3, 5), whole(0, 0, 1, 0, 0, 1), mode="reflect", note="reflect",
+     free="x0.0 x0.1 y0.0 y0.1", sizes=[2, 3])  # fmt: skip
 
 case("Expand", normal(3, 1), whole(3, 4), free="x0.0 y0.0", sizes=[3])
 case("Expand", normal(3, 1), whole(2, 3, 4), note="new axis", free="x0.0 y0.1", sizes=[3])

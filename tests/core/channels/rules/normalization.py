@@ -14,11 +14,12 @@ case("BatchNormalization", normal(5, 4), positive(4), normal(4), normal(4, seed=
      positive(4, seed=1), stored=[1, 2, 3, 4], note="matrix", sizes=[4, 5],
      free="x0.0 x0.1 x1.0 x2.0 x3.0 x4.0 y0.0 y0.1")  # fmt: skip
 case("InstanceNormalization", normal(2, 4, 3, 5), positive(4), normal(4), dynamic=IMAGE,
-     free="x0.0 x0.1 x1.0 x2.0 y0.0 y0.1", sizes=[2, 4])  # fmt: skip
+     free="x0.0 x0.1 x0.2 x0.3 x1.0 x2.0 y0.0 y0.1 y0.2 y0.3", sizes=[2, 3, 4, 5])  # fmt: skip
 
 for stored in ([1, 2], []):
     case("LayerNormalization", normal(2, 3, 6), positive(6), normal(6), stored=stored,
-         note=f"stored {stored}", free=ALL, sizes=[2, 3, 6], dynamic={0: {0: "N", 1: "T"}})  # fmt: skip
+         note=f"stored {stored}", free=ALL, sizes=[2, 3, 6],
+         dynamic={0: {0: "N", 1: "T"}})  # fmt: skip
 case("LayerNormalization", normal(2, 3, 6), positive(6), note="no bias", stored=[1],
      free="x0.0 x0.1 x0.2 x1.0 y0.0 y0.1 y0.2", sizes=[2, 3, 6])  # fmt: skip
 case("LayerNormalization", normal(2, 3, 6), positive(3, 6), normal(3, 6), note="two axes",

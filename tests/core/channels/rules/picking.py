@@ -22,7 +22,14 @@ case("GatherElements", normal(2, 3, 4), INDICES, axis=1, free="x0.0 x0.2 x1.0 x1
 case("GatherElements", normal(3, 5), np.array([[0, 1], [2, 2]]), axis=1, note="fewer", free="")
 case("ScatterElements", normal(2, 3, 4), INDICES, normal(2, 3, 4, seed=1), axis=1,
      reduction="add", free="x0.0 x0.2 x1.0 x1.2 x2.0 x2.2 y0.0 y0.2", sizes=[2, 4])  # fmt: skip
-case("LRN", normal(2, 5, 3), size=3, free="x0.0 x0.2 y0.0 y0.2", sizes=[2, 3], dynamic=BATCH)
+case(
+    "LRN",
+    normal(2, 5, 3, 4),
+    size=3,
+    free="x0.0 x0.2 x0.3 y0.0 y0.2 y0.3",
+    sizes=[2, 3, 4],
+    dynamic=BATCH,
+)
 case("TopK", normal(2, 5, 3), whole(2), axis=1, outputs=2, sizes=[2, 3], dynamic=BATCH,
      free="x0.0 x0.2 y0.0 y0.2 y1.0 y1.2")  # fmt: skip
 GRID = np.asarray(np.random.default_rng(0).uniform(-1, 1, (2, 3, 4, 2)), np.float32)

@@ -30,4 +30,5 @@ case("LSTM", normal(STEPS, SAMPLES, INPUTS), normal(1, 16, INPUTS), normal(1, 16
      free="x0.2 x1.1 x1.2 x2.1 x2.2 y0.3", dynamic={0: {0: "T", 1: "N"}})  # fmt: skip
 case("GRU", normal(STEPS, SAMPLES, INPUTS), normal(1, 12, INPUTS), normal(1, 12, UNITS),
      normal(1, 24), linear_before_reset=1, hidden_size=UNITS, outputs=2, unnamed=[0],
-     note="last state", free="x0.2 x1.1 x1.2 x2.1 x2.2 x3.1 y1.2", dynamic={0: {1: "N"}})  # fmt: skip
+     note="last state", free="x0.2 x1.1 x1.2 x2.1 x2.2 x3.1 y1.2",
+     dynamic={0: {1: "N"}})  # fmt: skip

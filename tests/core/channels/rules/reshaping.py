@@ -14,13 +14,15 @@ case("Reshape", normal(2, 12), whole(0, 3, -1), note="split with wildcards", dyn
      free="x0.0 x0.1 y0.0 y0.2", sizes=[2, 4])  # fmt: skip
 case("Reshape", normal(2, 12), whole(0, 3, 4), note="split by heads", heads=True, dynamic=IMAGE,
      free="x0.0 x0.1 y0.0 y0.1", sizes=[2, 3])  # fmt: skip
-case("Reshape", normal(2, 7, 3, 4), whole(0, 0, 12), note="merge", free="x0.0 x0.1 x0.3 y0.0 y0.1 y0.2",
-     sizes=[2, 4, 7], dynamic={0: {0: "N", 1: "T"}})  # fmt: skip
+case("Reshape", normal(2, 7, 3, 4), whole(0, 0, 12), note="merge",
+     free="x0.0 x0.1 x0.3 y0.0 y0.1 y0.2", sizes=[2, 4, 7],
+     dynamic={0: {0: "N", 1: "T"}})  # fmt: skip
 case("Reshape", normal(2, 7, 3, 4), whole(0, 0, 12), note="merge by heads", heads=True,
      free="x0.0 x0.1 x0.2 y0.0 y0.1 y0.2", sizes=[2, 3, 7])  # fmt: skip
 case("Reshape", normal(2, 6, 5), whole(-1, 2, 3, 5), note="shuffle", dynamic=IMAGE,
      free="x0.0 x0.1 x0.2 y0.0 y0.2 y0.3", sizes=[2, 3, 5])  # fmt: skip
 case("Reshape", normal(4, 6), whole(8, 3), note="across", free="x0.1 y0.1", sizes=[3])
+case("Reshape", normal(4, 6), whole(6, 4), note="no common digit", free="")
 case("Reshape", normal(2, 3, 4), whole(2, 3, 4), allowzero=1, note="allowzero",
      free="x0.0 x0.1 x0.2 y0.0 y0.1 y0.2", sizes=[2, 3, 4])  # fmt: skip
 case("Reshape", normal(2, 12), whole(1, 2, 1, 12, 1), note="ones", sizes=[2, 12],

@@ -87,7 +87,7 @@ def _top1(model: Model) -> float:
 
 
 @pytest.mark.parametrize("name", ["resnet20_bn", "resnet20"])
-@pytest.mark.parametrize(("share", "least"), [(0.5, 0.90), (0.7, 0.86), (0.8, 0.72)])
+@pytest.mark.parametrize(("share", "least"), [(0.5, 0.915), (0.7, 0.885), (0.8, 0.83)])
 def test_resnet20_keeps_its_accuracy_without_training(
     name: str, share: float, least: float
 ) -> None:
@@ -96,7 +96,6 @@ def test_resnet20_keeps_its_accuracy_without_training(
     found = _on_images(SaliencyPruning(criterion="obs", sparsity=share), model)
     rebuilt = _on_images(MagnitudePruning(sparsity=share, reconstruct=True), model)
     top1 = [_top1(m) for m in (plain, rebuilt, found)]
-    print(name, share, top1)
     assert top1[0] < top1[1]
     assert top1[2] > least
     zeros = [{n: int((~m).sum()) for n, m in masks_of(x).items()} for x in (plain, found)]

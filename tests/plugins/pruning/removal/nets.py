@@ -78,7 +78,7 @@ def attention(heads: int = 4, size: int = 4) -> Model:
 
 def images(model: Model, count: int = 32) -> Data:
     """Return labelled images for `residual`, or sequences for `attention`."""
-    shape = (3, 8, 8) if len(model.inputs[0].shape or ()) == 4 else (5, 16)  # noqa: PLR2004
+    shape = (3, 8, 8) if len(model.inputs[0].shape or ()) == 4 else (5, 16)
     x = normal(count, *shape, seed=3)
     labels = np.random.default_rng(4).integers(0, 10, count)
     return open_data({"x": x, "labels": labels}, model)

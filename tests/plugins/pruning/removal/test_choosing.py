@@ -62,6 +62,18 @@ def test_an_output_that_was_named_says_why_it_stays() -> None:
     assert declined["model"] == "no chosen layer has channels that can be cut"
 
 
+def test_one_reason_is_said_once_though_weights_and_biases_have_it() -> None:
+    model = graph(
+        "g (float[N,4] x) => (float[N,2] y) { a = MatMul(x, w)\n y = Gemm(a, u, b) }",
+        w=normal(4, 16),
+        u=normal(16, 2),
+        b=normal(2),
+    )
+    job = Job()
+    cut(model, job=job, layers=["y"])
+    assert [declined.subject for declined in job.declined] == ["y", "model"]
+
+
 def test_shares_of_some_layers() -> None:
     left, declined = after(residual(), sparsity=0.0, sparsities=["a1=0.5", "fc=0.5"])
     assert left == {"stem": 16, "a1": 8, "b1": 16, "a2": 16, "b2": 16, "fc": 10}
@@ -87,7 +99,7 @@ def test_an_unknown_layer_is_an_error() -> None:
 
 
 @pytest.mark.parametrize("freeze", [False, True])
-def test_weights_that_callers_may_override_stay_unless_frozen(freeze: bool) -> None:
+def test_weights_that_callers_may_override_stay_unless_frozen(*, freeze: bool) -> None:
     model = graph(
         "g (float[N,4] x, float[4,16] w, float[16,2] u) => (float[N,2] y) "
         "{ a = MatMul(x, w)\n y = MatMul(a, u) }",
@@ -107,10 +119,10 @@ def test_an_operator_without_a_rule_keeps_what_it_reads_and_says_so() -> None:
         w=normal(4, 16),
         u=normal(16, 2),
     )
-    left, declined = after(model)
-    assert left["a"] == 16
-    assert "model" in declined
-    assert any("acme::Rotate" in reason for reason in declined.values())
+    job = Job()
+    assert widths(cut(model, job=job))["a"] == 16
+    reasons = [declined.reason for declined in job.declined]
+    assert any("no rule for acme::Rotate; what it reads and gives is kept" in r for r in reasons)
 
 
 def test_layers_in_a_branch_stay_and_say_so() -> None:

@@ -1,10 +1,11 @@
-"""How much faster models really are when channels are cut.
+"""How much faster models really are when channels or blocks are taken out.
 
-    python -m tests.benchmarks.prune_latency [--macs 0.5] [--rounds 40] [--batch 1]
+    python -m tests.benchmarks.prune_latency [--macs 0.5] [--rounds 60] [--batch 1]
 
 ResNet-20 and ResNet-56 of the shared models, and a MobileNetV2-style net with random weights,
-each cut to a share of its multiply-accumulates by l1, once rounded to multiples of 8 channels and
-once to any number.  Thread CPU time of one run on one thread, the models in turn, medians.
+each brought to a share of its multiply-accumulates by l1: channels in multiples of 8, of 16 and
+in any number, and whole residual blocks.  Thread CPU time of one run on one thread, the models in
+turn, medians.
 """
 
 from __future__ import annotations
@@ -36,15 +37,17 @@ def models() -> dict[str, Model]:
     return found
 
 
-def cut(model: Model, macs: float, round_to: int) -> Model:
+WAYS: Final[dict[str, dict[str, object]]] = {
+    "channels × 8": {"structure": "channel", "round_to": 8},
+    "channels × 16": {"structure": "channel", "round_to": 16},
+    "any channels": {"structure": "channel", "round_to": 1},
+    "blocks": {"structure": "depth"},
+}
+
+
+def smaller(model: Model, macs: float, way: str) -> Model:
     """Return a model with so many of its multiply-accumulates left."""
-    step = {
-        "use": "magnitude-pruning",
-        "structure": "channel",
-        "macs": macs,
-        "round_to": round_to,
-        "recalibrate": "none",
-    }
+    step = {"use": "magnitude-pruning", "macs": macs, "recalibrate": "none", **WAYS[way]}
     return onnxpress.compress(model, [step]).model
 
 
@@ -66,19 +69,17 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--macs", type=float, default=0.5)
-    parser.add_argument("--rounds", type=int, default=40)
+    parser.add_argument("--rounds", type=int, default=60)
     parser.add_argument("--batch", type=int, default=1)
     asked = parser.parse_args()
-    print("| net | batch | ms | multiples of 8: MACs | time | any number: MACs | time |")
-    print("|---|---|---|---|---|---|---|")
+    print("| net | batch | ms | " + " | ".join(f"{way}: MACs, time" for way in WAYS) + " |")
+    print("|---" * (3 + len(WAYS)) + "|")
     for name, model in models().items():
-        smaller = [cut(model, asked.macs, round_to) for round_to in (8, 1)]
-        whole, *left = times([model, *smaller], asked.batch, asked.rounds)
+        cut = [smaller(model, asked.macs, way) for way in WAYS]
+        whole, *left = times([model, *cut], asked.batch, asked.rounds)
         full = model.cost().macs
-        cells = [
-            f"{s.cost().macs / full:.2f} × | {ms / whole:.2f} ×"
-            for s, ms in zip(smaller, left, strict=True)
-        ]
+        pairs = zip(cut, left, strict=True)
+        cells = [f"{m.cost().macs / full:.2f} ×, {ms / whole:.2f} ×" for m, ms in pairs]
         print(f"| {name} | {asked.batch} | {whole:.2f} | {' | '.join(cells)} |", flush=True)
 
 

@@ -163,11 +163,8 @@ def _gather(at: Site) -> None:
             at.same(x, axis, y, axis)
         elif axis > along:
             at.same(x, axis, y, axis + indices.rank - 1)
-    array = at.array(1)
-    if array is None:
-        for axis in range(indices.rank):
-            at.same(indices, axis, y, along + axis)
-    elif x.sizes[along] is not None:
+    array = at.array(1)  # what computed indices pick is anybody's guess: all of it stays
+    if array is not None and x.sizes[along] is not None:
         _pick(at, x, y, along, indices, np.asarray(array))
 
 

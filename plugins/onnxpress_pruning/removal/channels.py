@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from onnxpress.graph.weights import MULTIPLIED
 from onnxpress_pruning.criteria.criterion import Subject
 from onnxpress_pruning.masking import frozen
 from onnxpress_pruning.recalibration import recalibrate
+from onnxpress_pruning.reconstruction.few import with_few
 from onnxpress_pruning.removal.budget import Budget, counts_within
 from onnxpress_pruning.removal.choosing import chosen_groups, shares_of
 from onnxpress_pruning.removal.counts import Limits, each, lowest, together
@@ -17,6 +19,7 @@ from onnxpress_pruning.removal.told import tell
 from onnxpress_pruning.targets import decline_overridable
 
 if TYPE_CHECKING:
+    from onnxpress.calibration.kept import Axes
     from onnxpress.channels import Channels, Group
     from onnxpress.channels.labels import Ids
     from onnxpress.graph.model import Model
@@ -49,7 +52,19 @@ def prune_channels(step: Pruning, model: Model, job: Job) -> Model:
         return model
     cut = channels.cut(removed)
     kept = kept_positions(channels.groups, removed)
+    if step.reconstruct:
+        cut = _reconstructed(cut, channels, with_few(job, step.samples), kept)
     return recalibrate(channels.model, cut, job, step.recalibrate or "auto", kept=kept)
+
+
+def _reconstructed(cut: Model, channels: Channels, job: Job, kept: Axes) -> Model:
+    """Change the weights that stay so that layers give what they gave (OBSPA-like)."""
+    from onnxpress_pruning.reconstruction.rebuild import reconstruct
+
+    less = {name for name, _ in kept}
+    weights = (w for layer in cut.layers for w in layer.weights if w.role in MULTIPLIED)
+    names = dict.fromkeys(w.name for w in weights if w.name in less)
+    return reconstruct(cut, channels.model, list(names), job, kept)
 
 
 def _removed(

@@ -125,8 +125,8 @@ class Flow:
         number = self.labels.source
         key = (number, self._asked.get(number, 0))
         self._asked[number] = key[1] + 1
-        if options:
-            ids = options[self._choices.get(key, 0)]()
+        if options:  # there may be fewer than before, where an earlier choice left no repetition
+            ids = options[min(self._choices.get(key, 0), len(options) - 1)]()
             self.taken[key] = ids, len(options)
 
     def _walk(self, cut_outputs: Collection[str]) -> None:

@@ -12,12 +12,12 @@ import numpy as np
 import onnx_ir as ir
 
 from onnxpress.graph.constants import FLOATS, PLAIN, QUANTIZERS, STANDARD, is_constant, subgraphs
+from onnxpress.graph.propagate import UNSTEADY
 
 if TYPE_CHECKING:
     from onnxpress.data.batch import Array
     from onnxpress.graph.edit import Editor
 
-_RANDOM: Final = frozenset({"RandomNormal", "RandomUniform"})
 _KEPT: Final = PLAIN | QUANTIZERS | {"Constant", "Shape", "Size"}
 _GROWTH: Final = 2  # what comes out may take so many times the space of what goes in
 
@@ -46,7 +46,7 @@ def store_computed(edit: Editor) -> bool:
 def _computed(graph: ir.Graph) -> list[ir.Value]:
     """Return the floats that follow from stored tensors and that something else reads."""
     sizes: dict[ir.Value, int] = {}  # how many stored elements each follows from
-    worked: set[ir.Value] = set()
+    worked: dict[ir.Value, None] = {}  # in graph order, so that the same comes out every time
     for node in graph:
         given = [v for v in node.inputs if v is not None]
         known = all(v in sizes or is_constant(v) for v in given)
@@ -55,13 +55,13 @@ def _computed(graph: ir.Graph) -> list[ir.Value]:
         size = sum(sizes.get(v) or _size(v) for v in given)
         sizes.update(dict.fromkeys(node.outputs, size))
         if node.op_type not in _KEPT or any(v in worked for v in given):
-            worked.update(node.outputs)
+            worked.update(dict.fromkeys(node.outputs))
     return [v for v in worked if _is_read(v, sizes) and _small(v, sizes[v])]
 
 
 def _repeatable(node: ir.Node) -> bool:
     """Say whether a node of ONNX itself gives the same every time."""
-    return node.domain in STANDARD and node.op_type not in _RANDOM and not any(subgraphs(node))
+    return node.domain in STANDARD and node.op_type not in UNSTEADY and not any(subgraphs(node))
 
 
 def _is_read(value: ir.Value, sizes: dict[ir.Value, int]) -> bool:

@@ -25,7 +25,7 @@ from onnxpress.data.batch import Array
 _SMALL: Final = 1024
 """Elements; what shapes are computed from has a handful, masks and weights have more."""
 
-_UNSTEADY: Final = frozenset(
+UNSTEADY: Final = frozenset(
     {"Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform"}
     | {"Dropout", "RandomUniformLike"}
 )
@@ -132,7 +132,7 @@ class Walk:
             yield from _shape(node, scope.types[node.input[0]])
             return
         big = any(_elements(scope.types.get(name)) > _SMALL for name in node.output)
-        if big or node.domain or node.op_type in _UNSTEADY or any(_subgraphs(node)):
+        if big or node.domain or node.op_type in UNSTEADY or any(_subgraphs(node)):
             return
         inputs, outputs = list(filter(None, node.input)), list(filter(None, node.output))
         try:

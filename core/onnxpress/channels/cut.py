@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import onnx_ir as ir
 
-from onnxpress.channels.labels import Flags
+from onnxpress.channels.labels import Flags, Ids
 from onnxpress.graph.constants import FLOATS, constant_tensor, is_constant
 
 if TYPE_CHECKING:
@@ -28,17 +28,19 @@ class Cut:
     Args:
         model: The model that the flow was found in; it stays as it is.
         flow: How its channels flow.
-        removed: For every number of a position whether it goes.
+        classes: The class of every number of a position.
+        gone: For every class whether it goes.
     """
 
-    def __init__(self, model: Model, flow: Flow, removed: Flags) -> None:
+    def __init__(self, model: Model, flow: Flow, classes: Ids, gone: Flags) -> None:
         self.edit: Editor = model.edit()
         self._flow = flow
-        self._removed = removed
+        self._classes = classes
+        self._gone = gone
+        self._removed = gone[classes]
         self._nodes = dict(
             zip(model.ir.graph.all_nodes(), self.edit.graph.all_nodes(), strict=True)
         )
-        self._model = model
 
     def run(self) -> Model:
         """Do it."""
@@ -201,7 +203,7 @@ class Cut:
             for axis, kept in axes.items():
                 smaller = np.compress(kept, smaller, axis)
             if not isinstance(key, tuple) or self._same_everywhere(value, uses):
-                self._set(value, smaller, tensor.dtype)
+                self.edit.set_tensor(value, _tensor(smaller, tensor.dtype, value.name))
                 return
             mark = b"".join(kept.tobytes() for kept in axes.values())
             if mark not in made:
@@ -213,17 +215,6 @@ class Cut:
             return False
         marks = {tuple((i, k.tobytes()) for i, k in axes.items()) for axes in uses.values()}
         return len(marks) == 1
-
-    def _set(self, value: ir.Value, array: Array, dtype: ir.DataType) -> None:
-        copy = self.edit.copy_of(value)
-        tensor = _tensor(array, dtype)
-        node = copy.producer()
-        if node is None:
-            copy.const_value = tensor
-        else:
-            node.attributes.clear()
-            node.attributes.add(ir.AttrTensor("value", tensor))
-        copy.shape = ir.Shape(array.shape)
 
     @cached_property
     def _alive(self) -> Flags:
@@ -239,16 +230,10 @@ class Cut:
                 rows = np.compress(gone, np.asarray(tensor.numpy()), axis)
                 other = tuple(i for i in range(rows.ndim) if i != axis)
                 alive[ids[gone]] |= (rows != 0).any(axis=other)
-        # A number is as alive as those that are cut with it; `removed` is the same for all.
-        return self._spread(alive)
-
-    def _spread(self, alive: Flags) -> Flags:
-        from onnxpress.channels.labels import components
-
-        roots = components(alive.size, self._flow.labels.ties)
-        any_alive = np.zeros(alive.size, np.bool_)
-        np.logical_or.at(any_alive, roots, alive)
-        return any_alive[roots]
+        # A number is as alive as those of its class, which are cut with it.
+        in_class = np.zeros(self._gone.size, np.bool_)
+        np.logical_or.at(in_class, self._classes, alive)
+        return in_class[self._classes]
 
     # Shapes.
 
@@ -272,8 +257,8 @@ def _with(array: Array, changed: Mapping[int, int]) -> Array:
     return new
 
 
-def _tensor(array: Array, dtype: ir.DataType) -> ir.TensorProtocol:
-    return ir.Tensor(np.ascontiguousarray(array), dtype=dtype)
+def _tensor(array: Array, dtype: ir.DataType, name: str | None = None) -> ir.TensorProtocol:
+    return ir.Tensor(np.ascontiguousarray(array), dtype=dtype, name=name)
 
 
 def _is_statistic(port: Port) -> bool:

@@ -187,7 +187,7 @@ class Channels:
             classes[own] = _checked(group, channels)[self._channel_of[own]]
         if not classes.any():
             return self.model
-        return Cut(self.model, self._flow, classes[self._solved.classes]).run()
+        return Cut(self.model, self._flow, self._solved.classes, classes).run()
 
     @cached_property
     def sizing(self) -> Sizing:

@@ -8,6 +8,7 @@ from typing import TypeAlias
 import numpy as np
 import onnx_ir as ir
 
+from onnxpress.autodiff.activity import captured
 from onnxpress.channels.known import Known
 from onnxpress.channels.labels import Ids, Labels
 from onnxpress.channels.site import Fix, Key, Option, Port, Site, describe
@@ -155,25 +156,18 @@ class Flow:
         why = "needs all of them" if rule else "has no channel-flow rule"
         self._keep_rest(node, f"{describe(node)} {why}")
         for body in subgraphs(node):
-            for value in _captured(body):
+            for value in captured(body):
                 self._keep_whole(value, f"the body of {describe(node)} reads it")
 
     def _close(self) -> None:
         """Look again at axes of any size that are the same, now that the rule has said all."""
-        left = self._open
-        self._open = []
-        while any((a.key, i) in self.axes or (b.key, j) in self.axes for a, i, b, j in left):
-            known, left = (
-                [e for e in left if (e[0].key, e[1]) in self.axes or (e[2].key, e[3]) in self.axes],
-                [
-                    e
-                    for e in left
-                    if not ((e[0].key, e[1]) in self.axes or (e[2].key, e[3]) in self.axes)
-                ],
-            )
-            for a, i, b, j in known:
-                self.alias(a, i, b, j)
-        self._open = []
+        left, self._open = self._open, []
+        while left:
+            for entry in left:
+                self.alias(*entry)
+            if len(self._open) == len(left):  # nothing got numbers, and nothing will
+                self._open = []
+            left, self._open = self._open, []
 
     def _rule(self, node: ir.Node) -> FlowRule | None:
         return self._table.find(
@@ -205,16 +199,3 @@ def _only_equal(value: ir.Value) -> bool:
         return False
     shape = value.shape.numpy() if value.shape is not None else (0, 0)
     return sum(size != 1 for size in shape) <= 1
-
-
-def _captured(body: ir.Graph) -> set[ir.Value]:
-    """Return the values around a body that it reads."""
-    own: set[ir.Value] = set(body.inputs)
-    read: set[ir.Value] = set(body.outputs)
-    for node in body.all_nodes():
-        own.update(node.outputs)
-        read.update(v for v in node.inputs if v is not None)
-        for inner in subgraphs(node):
-            own.update(inner.inputs)
-            read.update(inner.outputs)
-    return read - own

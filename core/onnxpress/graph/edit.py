@@ -72,15 +72,18 @@ class Editor:
             weight: A weight of a layer of this editor, or of the model it came from.
             array: The new elements; shape and type may differ from the old ones.
         """
-        tensor = ir.Tensor(array, name=weight.name)
-        value = self.copy_of(weight.value)
+        self.set_tensor(weight.value, ir.Tensor(array, name=weight.name))
+
+    def set_tensor(self, value: ir.Value, tensor: ir.TensorProtocol) -> None:
+        """Give an initializer or a Constant, of the copy or of the original, another tensor."""
+        value = self.copy_of(value)
         producer = value.producer()
         if producer is None:
             value.const_value = tensor
         else:
             producer.attributes.clear()
             producer.attributes.add(ir.AttrTensor("value", tensor))
-        value.shape, value.type = tensor.shape, ir.TensorType(tensor.dtype)
+        value.shape, value.type = ir.Shape(tensor.shape.numpy()), ir.TensorType(tensor.dtype)
 
     def copy_of(self, value: ir.Value) -> ir.Value:
         """Return the value of the copy that stands for one of the original."""

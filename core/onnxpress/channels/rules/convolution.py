@@ -21,35 +21,35 @@ if TYPE_CHECKING:
 @CHANNEL_FLOW("Conv")
 def _conv(at: Site) -> None:
     # weight: output channels, input channels of one group, then the window
-    x, weight, bias, y = at.input(0), at.input(1), at.input(2), at.output()
-    if x is None or weight is None or y is None:
-        return
-    _windows(at, weight)
-    if bias is not None:
-        at.same(bias, 0, y, 1)
-    at.same(weight, 0, y, 1)
-    groups = at.integer("group", 1)
-    if groups == 1:
-        at.same(weight, 1, x, 1)
-    else:
-        _grouped(at, groups, [x, y], weight, 1, x.sizes[1])
+    _convolve(at, at.output(), at.input(0))
 
 
 @CHANNEL_FLOW("ConvTranspose")
 def _conv_transpose(at: Site) -> None:
     # weight: input channels, output channels of one group, then the window
-    x, weight, bias, y = at.input(0), at.input(1), at.input(2), at.output()
-    if x is None or weight is None or y is None:
+    _convolve(at, at.input(0), at.output())
+
+
+def _convolve(at: Site, first: Port | None, second: Port | None) -> None:
+    """Let channels go through a convolution.
+
+    Args:
+        at: The node.
+        first: The tensor whose channels the first axis of the weight counts.
+        second: The tensor whose channels of one group the second axis counts.
+    """
+    weight, bias, y = at.input(1), at.input(2), at.output()
+    if first is None or second is None or weight is None or y is None:
         return
     _windows(at, weight)
     if bias is not None:
         at.same(bias, 0, y, 1)
-    at.same(weight, 0, x, 1)
+    at.same(weight, 0, first, 1)
     groups = at.integer("group", 1)
     if groups == 1:
-        at.same(weight, 1, y, 1)
+        at.same(weight, 1, second, 1)
     else:
-        _grouped(at, groups, [y, x], weight, 1, y.sizes[1])
+        _grouped(at, groups, [second, first], weight, 1, second.sizes[1])
 
 
 def _windows(at: Site, weight: Port) -> None:

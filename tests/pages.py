@@ -50,6 +50,25 @@ def check_console(block: Block) -> int:
     return len(examples)
 
 
+def check_page(page: str, folder: Path) -> int:
+    """Do all that a page says, in its order, in the working folder; return how many commands.
+
+    Args:
+        page: Its name in ``docs/``.
+        folder: The working folder, where its files are put.
+    """
+    digits(folder)
+    commands = 0
+    for block in blocks(page):
+        if block.title.endswith(".toml"):
+            (folder / block.title).write_text(block.text)
+        elif block.language == "console":
+            commands += check_console(block)
+        elif block.language == "python":
+            exec(block.text, {})
+    return commands
+
+
 def check_pycon(page: str) -> int:
     """Run all interactive examples of a page, one after another; return how many there were."""
     text = "\n".join(block.text for block in blocks(page) if block.language == "pycon")

@@ -13,14 +13,6 @@ def test_everything_does_what_the_page_says(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    pages.digits(tmp_path)
-    commands = 0
-    for block in pages.blocks("training.md"):
-        if block.title.endswith(".toml"):
-            (tmp_path / block.title).write_text(block.text)
-        elif block.language == "console":
-            commands += pages.check_console(block)
-        elif block.language == "python":
-            exec(block.text, {})
+    commands = pages.check_page("training.md", tmp_path)
     assert commands >= 9
     assert "finetune" in capsys.readouterr().out

@@ -13,13 +13,5 @@ def test_everything_does_what_the_page_says(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    pages.digits(tmp_path)
-    commands = 0
-    for block in pages.blocks("prune-schedules.md"):
-        if block.title.endswith(".toml"):
-            (tmp_path / block.title).write_text(block.text)
-        elif block.language == "console":
-            commands += pages.check_console(block)
-        elif block.language == "python":
-            exec(block.text, {})
+    commands = pages.check_page("prune-schedules.md", tmp_path)
     assert commands == 2

@@ -5,13 +5,13 @@ The zeros themselves are the mask: a tensor that is named here has no others.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from onnxpress.data.batch import Array
+from onnxpress.graph.noted import note_names, noted_names
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -24,17 +24,12 @@ PRUNED: Final = "onnxpress.pruned"
 
 def record_pruned(graph: ir.Model, names: Iterable[str]) -> None:
     """Add tensors to the record, in place."""
-    every = sorted({*pruned_names(graph), *names})
-    graph.metadata_props[PRUNED] = json.dumps(every, separators=(",", ":"))
+    note_names(graph, PRUNED, {*pruned_names(graph), *names})
 
 
 def pruned_names(graph: ir.Model) -> list[str]:
     """Return the names of the tensors that were pruned; nothing if the record is no list."""
-    try:
-        names = json.loads(graph.metadata_props.get(PRUNED, "[]"))
-    except ValueError:  # someone else's text under our key
-        return []
-    return [str(name) for name in names] if isinstance(names, list) else []
+    return noted_names(graph, PRUNED)
 
 
 def masks_of(model: Model) -> dict[str, Array]:

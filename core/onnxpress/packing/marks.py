@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from typing import Final
 
 import onnx_ir as ir
+
+from onnxpress.graph.noted import note_names, noted_names
 
 PACKED: Final = "onnxpress.packed"
 """The key in ``metadata_props``: the names of tensors to pack, as a JSON list."""
@@ -14,16 +15,12 @@ PACKED: Final = "onnxpress.packed"
 
 def packed_names(graph: ir.Model) -> list[str]:
     """Return the names of the tensors that saving packs; nothing if the record is no list."""
-    try:
-        names = json.loads(graph.metadata_props.get(PACKED, "[]"))
-    except ValueError:  # someone else's text under our key
-        return []
-    return [str(name) for name in names] if isinstance(names, list) else []
+    return noted_names(graph, PACKED)
 
 
 def mark_packed(graph: ir.Model, names: Iterable[str]) -> None:
     """Replace the list, in place; without names there is none."""
-    if every := sorted(set(names)):
-        graph.metadata_props[PACKED] = json.dumps(every, separators=(",", ":"))
+    if every := set(names):
+        note_names(graph, PACKED, every)
     else:
         graph.metadata_props.pop(PACKED, None)

@@ -34,8 +34,6 @@ if TYPE_CHECKING:
 
 def prune_by_masks(step: Pruning, model: Model, job: Job) -> Model:
     """Set weights to zero as a step says, once."""
-    if step.freeze:
-        model = frozen(model)
     if step.masks is None and step.criterion.rebuilds:
         rebuilt = _choose_rebuilding(step, model, job)
         return recalibrate(model, rebuilt, job, step.recalibrate or "none")
@@ -69,13 +67,6 @@ def _reconstructed(pruned: Model, original: Model, names: list[str], job: Job) -
     from onnxpress_pruning.reconstruction.rebuild import reconstruct
 
     return reconstruct(pruned, original, names, job)
-
-
-def frozen(model: Model) -> Model:
-    """Return a model without the inputs that only override stored weights."""
-    edit = model.edit()
-    edit.freeze()
-    return edit.done()
 
 
 def make_structure(step: Pruning) -> MaskStructure:

@@ -173,7 +173,10 @@ class Pruning(Transform):
         return None if masks is None else str(masks)
 
     def apply(self, model: Model, job: Job) -> Model:
-        pruned: Model = self.schedule.run(self, model, job)
+        from onnxpress.graph.edit import frozen
+
+        given = frozen(model) if self.freeze else model
+        pruned: Model = self.schedule.run(self, given, job)
         return pruned
 
     def prune(self, model: Model, job: Job) -> Model:

@@ -24,8 +24,6 @@ class Trains(Transform):
 
     def prepared(self, model: Model) -> Model:
         """Return the model to train: without those inputs, if that is asked for."""
-        if not self.freeze:
-            return model
-        edit = model.edit()
-        edit.freeze()
-        return edit.done()
+        from onnxpress.graph.edit import frozen
+
+        return frozen(model) if self.freeze else model

@@ -151,3 +151,10 @@ class Editor:
 
         RemoveUnusedNodesPass()(self.ir)
         return Model(self.ir, self._path, edited=True)
+
+
+def frozen(model: Model) -> Model:
+    """Return a model without the inputs that only override stored weights; see `Editor.freeze`."""
+    edit = Editor(model)
+    edit.freeze()
+    return edit.done()

@@ -122,12 +122,16 @@ def _next(ranked: Scores, count: int) -> float:
 
 def _missed(budget: Budget, best: int, counts: Ids, limits: Limits) -> str:
     """Say what can be reached, and which groups hold most of what is left."""
-    asked = getattr(budget.step, budget.name)
-    share = f"{asked:g} ({budget.most:,.0f})" if asked < 1 else f"{asked:,}"
+    asked = in_words(budget.name, getattr(budget.step, budget.name), budget.most)
     return (
-        f"{budget.name}={share} can't be met: {best:,} are left when all goes that may; most of "
+        f"{asked} can't be met: {best:,} are left when all goes that may; most of "
         f"it is held by {', '.join(_blamed(budget, best, counts))}; {_advice(budget, limits)}"
     )
+
+
+def in_words(name: str, asked: float, most: float) -> str:
+    """Return a budget as it was asked for, and how much that is: ``macs=0.5 (20,275,520)``."""
+    return f"{name}={asked:g} ({most:,.0f})" if asked < 1 else f"{name}={asked:,}"
 
 
 def _blamed(budget: Budget, best: int, counts: Ids) -> list[str]:

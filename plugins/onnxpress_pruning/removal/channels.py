@@ -9,7 +9,6 @@ import numpy as np
 
 from onnxpress.graph.weights import MULTIPLIED
 from onnxpress_pruning.criteria.criterion import Subject
-from onnxpress_pruning.masking import frozen
 from onnxpress_pruning.recalibration import recalibrate
 from onnxpress_pruning.reconstruction.few import with_few
 from onnxpress_pruning.removal.budget import Budget, counts_within
@@ -38,8 +37,6 @@ def prune_channels(step: Pruning, model: Model, job: Job) -> Model:
     from onnxpress.calibration.kept import kept_positions
     from onnxpress.channels import find_channels
 
-    if step.freeze:
-        model = frozen(model)
     decline_overridable(model.ir.graph, job)
     channels = find_channels(
         model, split="heads" if step.structure == "head" else "channels", rules=job.rules

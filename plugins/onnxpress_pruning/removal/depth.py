@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -13,8 +14,8 @@ from onnxpress.errors import OptionError
 from onnxpress.select import select
 from onnxpress_pruning.criteria.criterion import Subject
 from onnxpress_pruning.criteria.slices import ranked_weights
-from onnxpress_pruning.masking import frozen
 from onnxpress_pruning.recalibration import recalibrate
+from onnxpress_pruning.removal.budget import in_words
 from onnxpress_pruning.schedules.schedule import budget_of
 from onnxpress_pruning.targets import decline_overridable
 
@@ -34,8 +35,6 @@ def prune_depth(step: Pruning, model: Model, job: Job) -> Model:
         UnknownNameError: If a pattern matches no layer.
         OptionError: If a budget can't be met.
     """
-    if step.freeze:
-        model = frozen(model)
     decline_overridable(model.ir.graph, job)
     blocks = _chosen(find_blocks(model), model, step, job)
     if not blocks:
@@ -102,15 +101,19 @@ def _within_budget(step: Pruning, order: Sequence[Block], model: Model) -> list[
         return None
     asked: float = getattr(step, name)
     budget = asked * _cost(model, name) if asked < 1 else asked
-    for count in range(_most(step, len(order)) + 1):
-        shorter = without_blocks(model, [block.name for block in order[:count]])
-        best = _cost(shorter, name)
-        if best <= budget:
-            return list(order[:count])
-    share = f"{asked:g} ({budget:,.0f})" if asked < 1 else f"{asked:,}"
+
+    def left(count: int) -> int:
+        return _cost(without_blocks(model, [block.name for block in order[:count]]), name)
+
+    # What is left falls with every block, so a few of the counts are enough to look at.
+    counts = range(_most(step, len(order)) + 1)
+    count = bisect_left(counts, True, key=lambda n: left(n) <= budget)  # noqa: FBT003
+    if count < len(counts):
+        return list(order[:count])
     raise OptionError(
-        f"{name}={share} can't be met by leaving out blocks: {best:,} are left without all "
-        f"{count} that may go; use structure=channel as well, or allow more"
+        f"{in_words(name, asked, budget)} can't be met by leaving out blocks: "
+        f"{left(counts[-1]):,} are left without all {counts[-1]} that may go; use "
+        "structure=channel as well, or allow more"
     )
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from onnxpress.graph.pruned import masks_of, record_pruned
 from onnxpress_pruning.budgets import share_within
-from onnxpress_pruning.masking import find_what, frozen, subject_of
+from onnxpress_pruning.masking import find_what, subject_of
 
 if TYPE_CHECKING:
     from onnxpress.data.batch import Array
@@ -45,7 +45,6 @@ class Chooser:
     @classmethod
     def of(cls, step: Pruning, model: Model, job: Job) -> Chooser:
         """Find the targets of a step; a budget becomes the share that keeps it now."""
-        model = frozen(model) if step.freeze else model
         structure, targets = find_what(step, model, model.ir.graph, job)
         if targets and (step.parameters is not None or step.bytes is not None):
             scores = step.criterion.elements(subject_of(step, model, targets, job))

@@ -26,6 +26,7 @@ _ONLY_FOR: Final[Mapping[str, tuple[str, ...]]] = {
     "block": ("block",),
     "pooling": ("block",),
     "round_to": ("channel", "head"),
+    "reconstruct": ("unstructured", "n:m", "block", "channel", "head"),
     "macs": ("channel", "head", "depth"),
     **dict.fromkeys(
         ("of", "threshold", "sensitivity", "include_bias", "include_norm", "masks"),

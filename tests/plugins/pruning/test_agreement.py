@@ -21,6 +21,7 @@ from onnxpress_pruning import MagnitudePruning
         ({"axis": "output"}, "axis needs structure=n:m"),
         ({"block": "4x1", "structure": "n:m"}, "block needs structure=block"),
         ({"pooling": "max"}, "pooling needs structure=block"),
+        ({"structure": "depth", "reconstruct": True}, "reconstruct needs structure=unstructured"),
         ({"structure": "n:m", "sparsity": 0.6}, "pattern=2:4 decides .* leave out sparsity"),
         ({"structure": "n:m", "scope": "global"}, "leave out scope"),
         (

@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Annotated, Any, ClassVar, final
+from typing import Any, ClassVar, final
 
-from pydantic import BeforeValidator, Field, field_serializer
+from pydantic import Field
 
-from onnxpress.contract import Objective
-from onnxpress.recipe.steps import to_table
+from onnxpress.training.options import Objectives
 from onnxpress_pruning.criteria.known import SaliencyCriterion, make_saliency
 from onnxpress_pruning.pruning import Pruning
-
-
-def _as_tuple(value: object) -> tuple[object, ...]:
-    """Take a single objective for one of one."""
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        return tuple(value)
-    return (value,)
 
 
 @final
@@ -38,7 +29,7 @@ class SaliencyPruning(Pruning):
         "wanda, obs by data; synflow by none; of whole channels also taylor-activation, "
         "activation-mean, apoz; controls: random, shuffled",
     )
-    objective: Annotated[tuple[Any, ...], BeforeValidator(_as_tuple)] = Field(
+    objective: Objectives = Field(
         default=(),
         description="what gradients are of, summed: cross-entropy, mean-squared-error …; by "
         "default that of the train block, else what fits the labels",
@@ -47,7 +38,3 @@ class SaliencyPruning(Pruning):
     @property
     def objective_written(self) -> tuple[Any, ...]:
         return self.objective or super().objective_written
-
-    @field_serializer("objective", when_used="json")
-    def _objectives_as_tables(self, objectives: Sequence[Any]) -> list[Any]:
-        return [to_table(o) if isinstance(o, Objective) else o for o in objectives]

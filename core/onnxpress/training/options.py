@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
-    field_serializer,
+    PlainSerializer,
     model_validator,
 )
 
@@ -28,6 +28,18 @@ def _as_tuple(value: object) -> tuple[object, ...]:
     if isinstance(value, Sequence) and not isinstance(value, str):
         return tuple(value)
     return (value,)
+
+
+def _as_tables(objectives: Sequence[Any]) -> list[Any]:
+    return [to_table(o) if isinstance(o, Objective) else o for o in objectives]
+
+
+Objectives: TypeAlias = Annotated[
+    tuple[Any, ...],
+    BeforeValidator(_as_tuple),
+    PlainSerializer(_as_tables, when_used="json"),
+]
+"""Losses to sum, as users write them: one, or several."""
 
 
 class Training(BaseModel):
@@ -55,7 +67,7 @@ class Training(BaseModel):
         description="how the learning rate changes: constant, step, cosine, one-cycle, polynomial, "
         "exponential, with options as in cosine:warmup=1",
     )
-    objective: Annotated[tuple[Any, ...], BeforeValidator(_as_tuple)] = Field(
+    objective: Objectives = Field(
         default=(),
         description="what to minimise, summed: cross-entropy, mean-squared-error, "
         "l2:weight=1e-4 …; by default what fits the labels",
@@ -140,7 +152,3 @@ class Training(BaseModel):
         if self.checkpoint_every is not None and self.checkpoint is None:
             raise ValueError("checkpoint-every needs a file: checkpoint=…")
         return self
-
-    @field_serializer("objective", when_used="json")
-    def _objectives_as_tables(self, objectives: Sequence[Any]) -> list[Any]:
-        return [to_table(o) if isinstance(o, Objective) else o for o in objectives]
